@@ -1,0 +1,43 @@
+set(DCASE_CUDA "AUTO" CACHE STRING "CUDA backend: AUTO (where nvcc is found), ON or OFF")
+set_property(CACHE DCASE_CUDA PROPERTY STRINGS AUTO ON OFF)
+set(DCASE_SANITIZE "" CACHE STRING "Sanitizers, as for -fsanitize=: address,undefined or thread")
+option(DCASE_TESTS "Build the tests" ON)
+option(DCASE_WERROR "Treat warnings as errors" ON)
+
+set(CMAKE_CXX_STANDARD 20)
+set(CMAKE_CXX_STANDARD_REQUIRED ON)
+set(CMAKE_CXX_EXTENSIONS OFF)
+set(CMAKE_POSITION_INDEPENDENT_CODE ON)
+set(CMAKE_EXPORT_COMPILE_COMMANDS ON)
+set(CMAKE_RUNTIME_OUTPUT_DIRECTORY ${CMAKE_BINARY_DIR}/bin)
+if(NOT CMAKE_BUILD_TYPE AND NOT CMAKE_CONFIGURATION_TYPES)
+  set(CMAKE_BUILD_TYPE Release CACHE STRING "Build type" FORCE)
+endif()
+
+# Flags of our own targets only: nothing here reaches a consumer.
+add_library(dcase_flags INTERFACE)
+target_compile_options(dcase_flags INTERFACE
+  $<$<COMPILE_LANGUAGE:CXX>:-Wall -Wextra -Wpedantic -Wshadow -Wconversion -Wno-sign-conversion -Wnon-virtual-dtor
+    -Woverloaded-virtual -Wno-missing-field-initializers>
+  $<$<AND:$<COMPILE_LANGUAGE:CXX>,$<BOOL:${DCASE_WERROR}>>:-Werror>)
+if(DCASE_SANITIZE)
+  target_compile_options(dcase_flags INTERFACE -fsanitize=${DCASE_SANITIZE} -fno-omit-frame-pointer -fno-sanitize-recover=all)
+  target_link_options(dcase_flags INTERFACE -fsanitize=${DCASE_SANITIZE})
+endif()
+
+# dcase_room(NAME LIBS...): a static library of every source in the current folder and its operator/subject folders.
+# A folder is a subject; adding one needs no list to be edited.
+function(dcase_room name)
+  file(GLOB_RECURSE sources CONFIGURE_DEPENDS ${CMAKE_CURRENT_SOURCE_DIR}/*.cpp)
+  list(FILTER sources EXCLUDE REGEX "/main\\.cpp$")
+  if(NOT sources)
+    add_library(${name} INTERFACE)
+    target_include_directories(${name} INTERFACE $<BUILD_INTERFACE:${PROJECT_SOURCE_DIR}>)
+    target_link_libraries(${name} INTERFACE ${ARGN})
+    return()
+  endif()
+  add_library(${name} STATIC ${sources})
+  set_target_properties(${name} PROPERTIES LINKER_LANGUAGE CXX)
+  target_include_directories(${name} PUBLIC $<BUILD_INTERFACE:${PROJECT_SOURCE_DIR}>)
+  target_link_libraries(${name} PUBLIC ${ARGN} PRIVATE $<BUILD_INTERFACE:dcase_flags>)
+endfunction()

@@ -1,0 +1,67 @@
+#include "engine/arena.hpp"
+
+#include <algorithm>
+#include <bit>
+#include <cstdlib>
+
+namespace dcase {
+namespace {
+
+constexpr std::size_t kAlignment = 64;
+
+// Size classes: eight to each power of two, so a block wastes at most an eighth.
+std::size_t size_class(std::size_t bytes) {
+  if (bytes <= 512) return std::max<std::size_t>((bytes + kAlignment - 1) / kAlignment * kAlignment, kAlignment);
+  const std::size_t step = std::bit_floor(bytes) / 8;
+  return (bytes + step - 1) / step * step;
+}
+
+}  // namespace
+
+Arena::~Arena() { trim(); }
+
+void* Arena::allocate(std::size_t bytes) {
+  const std::size_t size = size_class(bytes);
+  const std::scoped_lock lock(mutex_);
+  void* block = nullptr;
+  if (auto it = free_.find(size); it != free_.end() && !it->second.empty()) {
+    block = it->second.back();
+    it->second.pop_back();
+  } else {
+    block = std::aligned_alloc(kAlignment, size);
+    if (block == nullptr) {
+      fail(ErrorKind::kDevice, "out of memory: ", bytes, " bytes asked for, ", statistics_.bytes_in_use, " in use");
+    }
+    statistics_.bytes_reserved += size;
+    ++statistics_.growths;
+  }
+  live_[block] = size;
+  statistics_.bytes_in_use += size;
+  statistics_.peak_in_use = std::max(statistics_.peak_in_use, statistics_.bytes_in_use);
+  return block;
+}
+
+void Arena::release(void* block) noexcept {
+  const std::scoped_lock lock(mutex_);
+  const auto it = live_.find(block);
+  if (it == live_.end()) return;
+  free_[it->second].push_back(block);
+  statistics_.bytes_in_use -= it->second;
+  live_.erase(it);
+}
+
+Arena::Statistics Arena::statistics() const {
+  const std::scoped_lock lock(mutex_);
+  return statistics_;
+}
+
+void Arena::trim() noexcept {
+  const std::scoped_lock lock(mutex_);
+  for (auto& [size, blocks] : free_) {
+    for (void* block : blocks) std::free(block);
+    statistics_.bytes_reserved -= size * blocks.size();
+    blocks.clear();
+  }
+}
+
+}  // namespace dcase

@@ -1,0 +1,46 @@
+#pragma once
+/// Arena: a caching allocator. Released blocks are kept in size classes and handed out again, so after the first step of
+/// each shape a training loop asks the operating system for nothing; `Statistics::growths` counts when it does.
+
+#include <cstddef>
+#include <cstdint>
+#include <memory>
+#include <mutex>
+#include <unordered_map>
+#include <vector>
+
+#include "kernels/common/context.hpp"
+
+namespace dcase {
+
+/// Thread-safe. Blocks are aligned to 64 bytes and not initialised. The destructor frees everything that was released;
+/// owners of live blocks (Tensor) keep the arena alive.
+class Arena final : public Allocator {
+ public:
+  struct Statistics {
+    std::size_t bytes_reserved = 0;  ///< obtained from the operating system
+    std::size_t bytes_in_use = 0;    ///< handed out now
+    std::size_t peak_in_use = 0;     ///< largest bytes_in_use so far
+    std::uint64_t growths = 0;       ///< how often the operating system was asked
+  };
+
+  Arena() = default;
+  ~Arena() override;
+  Arena(const Arena&) = delete;
+  Arena& operator=(const Arena&) = delete;
+
+  [[nodiscard]] void* allocate(std::size_t bytes) override;
+  void release(void* block) noexcept override;
+  [[nodiscard]] Statistics statistics() const;
+
+  /// Gives all cached blocks back to the operating system.
+  void trim() noexcept;
+
+ private:
+  mutable std::mutex mutex_;
+  std::unordered_map<std::size_t, std::vector<void*>> free_;  // size class -> cached blocks
+  std::unordered_map<void*, std::size_t> live_;               // block -> size class
+  Statistics statistics_;
+};
+
+}  // namespace dcase

@@ -1,0 +1,80 @@
+#pragma once
+/// Where an operator runs and where its scratch memory comes from. Passed in everywhere; there is no global state.
+
+#include <cstddef>
+#include <cstdint>
+#include <string>
+
+#include "kernels/common/error.hpp"
+
+namespace dcase {
+
+enum class DeviceType : std::uint8_t { kCpu, kCuda };
+
+struct Device {
+  DeviceType type = DeviceType::kCpu;
+  int index = 0;
+  [[nodiscard]] bool is_cpu() const { return type == DeviceType::kCpu; }
+  [[nodiscard]] std::string name() const { return is_cpu() ? "cpu" : "cuda:" + std::to_string(index); }
+  friend bool operator==(const Device&, const Device&) = default;
+};
+
+/// An opaque stream handle (a cudaStream_t on CUDA, unused on the CPU).
+struct Stream {
+  void* handle = nullptr;
+};
+
+/// Source of tensor and scratch memory; implemented by engine's Arena. Blocks are aligned to 64 bytes.
+/// Thread-safe. `allocate` throws Error; `release` never does.
+class Allocator {
+ public:
+  virtual ~Allocator() = default;
+  [[nodiscard]] virtual void* allocate(std::size_t bytes) = 0;
+  virtual void release(void* block) noexcept = 0;
+};
+
+/// The non-owning bundle that every operator receives. The allocator outlives the call.
+struct Context {
+  Device device = {};
+  Stream stream = {};
+  Allocator* allocator = nullptr;
+};
+
+/// Operators without a CUDA backend call this first: an unsupported device is an error, never another path.
+inline void require_cpu(const Context& context, const char* op) {
+  if (!context.device.is_cpu()) fail(ErrorKind::kDevice, op, ": no backend for device ", context.device.name());
+}
+
+/// Uninitialised scratch memory of `count` elements, returned to the allocator when it goes out of scope.
+template <class T>
+class Scratch {
+ public:
+  Scratch(const Context& context, std::int64_t count)
+      : allocator_(context.allocator), data_(nullptr), size_(count) {
+    DCASE_CHECK(allocator_ != nullptr, "scratch: the context has no allocator");
+    DCASE_CHECK(count >= 0, "scratch: negative size ", count);
+    if (count > 0) data_ = static_cast<T*>(allocator_->allocate(static_cast<std::size_t>(count) * sizeof(T)));
+  }
+  ~Scratch() {
+    if (data_ != nullptr) allocator_->release(data_);
+  }
+  Scratch(const Scratch&) = delete;
+  Scratch& operator=(const Scratch&) = delete;
+
+  [[nodiscard]] T* data() const { return data_; }
+  [[nodiscard]] std::int64_t size() const { return size_; }
+  T& operator[](std::int64_t i) const { return data_[i]; }
+
+ private:
+  Allocator* allocator_;
+  T* data_;
+  std::int64_t size_;
+};
+
+/// Work and traffic of one call, for benchmarks and rooflines.
+struct Cost {
+  double flops = 0;
+  double bytes = 0;
+};
+
+}  // namespace dcase

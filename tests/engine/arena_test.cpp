@@ -1,0 +1,42 @@
+#include "engine/arena.hpp"
+
+#include <cstdint>
+
+#include "tests/support/test.hpp"
+
+namespace dcase {
+
+TEST_CASE("arena: a released block serves the next request of its size", "[arena]") {
+  Arena arena;
+  void* a = arena.allocate(1000);
+  CHECK(reinterpret_cast<std::uintptr_t>(a) % 64 == 0);
+  CHECK(arena.statistics().growths == 1);
+  CHECK(arena.statistics().bytes_in_use >= 1000);
+  arena.release(a);
+  CHECK(arena.statistics().bytes_in_use == 0);
+  void* b = arena.allocate(990);
+  CHECK(b == a);
+  CHECK(arena.statistics().growths == 1);
+  void* c = arena.allocate(990);
+  CHECK(c != b);
+  CHECK(arena.statistics().growths == 2);
+  arena.release(b);
+  arena.release(c);
+  arena.trim();
+  CHECK(arena.statistics().bytes_reserved == 0);
+}
+
+TEST_CASE("arena: blocks of no bytes are distinct and a foreign pointer is ignored", "[arena]") {
+  Arena arena;
+  void* a = arena.allocate(0);
+  void* b = arena.allocate(0);
+  CHECK(a != b);
+  int foreign = 0;
+  arena.release(&foreign);
+  arena.release(nullptr);
+  CHECK(arena.statistics().bytes_in_use > 0);
+  arena.release(a);
+  arena.release(b);
+}
+
+}  // namespace dcase
