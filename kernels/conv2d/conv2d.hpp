@@ -1,0 +1,142 @@
+#pragma once
+/// Two-dimensional convolution (cross-correlation) on maps, without bias.
+///
+///     y[n,co,i,j] = sum over ci,a,b of  w[co,ci,a,b] * x[n,ci, i*stride_m + a - Km/2, j*stride_t + b - Kt/2]
+///
+/// with zeros outside the map: padding K/2 (integer division) on both sides, so My = (M + 2*(Km/2) - Km)/stride_m + 1.
+///
+/// Layouts. A map is [N,G,M,T,B] with C = G*B channels, channel c = g*B + b. Two kinds are taken, for x and y (and
+/// their gradients) independently: channels-last, G = 1; and grouped by 16, B = 16. conv2d_plan says which one the
+/// backend computes in; a map that comes in the other kind is converted in scratch memory at the price of one pass.
+
+#include <cstdint>
+#include <memory>
+#include <string>
+
+#include "kernels/common/context.hpp"
+#include "kernels/common/view.hpp"
+
+namespace dcase {
+
+enum class ConvAlgorithm : std::uint8_t {
+  kAuto,      ///< what conv2d_plan answers for the shape
+  kDirect,    ///< sums in the order of the formula; exact to float rounding
+  kWinograd,  ///< F(4x4,3x3): 4 times fewer products, about 4 times the rounding error; 3x3, stride 1, channels in 16s
+};
+
+[[nodiscard]] const char* name(ConvAlgorithm algorithm);
+
+/// Sizes of one convolution, apart from layout.
+struct Conv2dShape {
+  std::int64_t N = 0;
+  std::int64_t Ci = 0;
+  std::int64_t M = 0;  // rows of x
+  std::int64_t T = 0;  // columns of x
+  std::int64_t Co = 0;
+  std::int64_t Km = 3;
+  std::int64_t Kt = 3;
+  std::int64_t stride_m = 1;
+  std::int64_t stride_t = 1;
+
+  [[nodiscard]] std::int64_t My() const { return (M + 2 * (Km / 2) - Km) / stride_m + 1; }
+  [[nodiscard]] std::int64_t Ty() const { return (T + 2 * (Kt / 2) - Kt) / stride_t + 1; }
+  friend bool operator==(const Conv2dShape&, const Conv2dShape&) = default;
+};
+
+/// How the backend wants to run a shape.
+struct Conv2dPlan {
+  ConvAlgorithm algorithm = ConvAlgorithm::kDirect;  // kDirect or kWinograd
+  std::int64_t x_group = 0;                          // B of x: 16 when grouped, Ci when channels-last
+  std::int64_t y_group = 0;                          // B of y: 16 when grouped, Co when channels-last
+};
+
+/// The fastest way for this shape on this machine (or the way asked for). Answers depend on the shape, the instruction
+/// set and the oneDNN version alone. Error kArgument when `wanted` is kWinograd and that does not exist here.
+[[nodiscard]] Conv2dPlan conv2d_plan(const Conv2dShape& shape, const Context& context,
+                                     ConvAlgorithm wanted = ConvAlgorithm::kAuto);
+
+/// What a layer keeps between calls: copies of its weights in the layouts the backend computes in, and the prepared
+/// kernels of recent shapes. Copies are rebuilt when the `version` passed with the weights differs from the one they
+/// were built from, so the owner counts it up after each change of the weights. One pack serves one weight tensor, for
+/// forward and both gradients and for any number of shapes.
+///
+/// Concurrent calls with one pack are safe as long as they pass the same version. The memory belongs to the allocator
+/// of the first call's context, which outlives the pack.
+class Conv2dPack {
+ public:
+  Conv2dPack();
+  ~Conv2dPack();
+  Conv2dPack(Conv2dPack&&) noexcept;
+  Conv2dPack& operator=(Conv2dPack&&) noexcept;
+
+  struct State;  // private to the backend
+  [[nodiscard]] State& state() const { return *state_; }
+
+ private:
+  std::unique_ptr<State> state_;
+};
+
+/// y = conv(x, w)
+/// Errors: kArgument for sizes or layouts that do not agree, and for kWinograd where it does not exist.
+template <class Real>
+struct Conv2dForward {
+  View<const Real> x;  // [N,G,M,T,B]
+  View<const Real> w;  // [Co,Ci,Km,Kt], canonical order
+  View<Real> y;        // [N,G',My,Ty,B'], overwritten
+  std::int64_t stride_m = 1;
+  std::int64_t stride_t = 1;
+  ConvAlgorithm algorithm = ConvAlgorithm::kAuto;
+  Conv2dPack* pack = nullptr;  // optional: without it weights are prepared anew in each call
+  std::uint64_t version = 0;   // of w; counts only with a pack
+};
+
+/// dx = sum of dy * w over outputs,  dw = sum of dy * x over positions; an absent dx or dw is not computed.
+template <class Real>
+struct Conv2dBackward {
+  View<const Real> x;   // [N,G,M,T,B]; may be absent when dw is
+  View<const Real> w;   // [Co,Ci,Km,Kt]; may be absent when dx is
+  View<const Real> dy;  // [N,G',My,Ty,B']
+  View<Real> dx = {};   // as x, by dx_mode
+  View<Real> dw = {};   // [Co,Ci,Km,Kt], canonical order, by dw_mode
+  std::int64_t stride_m = 1;
+  std::int64_t stride_t = 1;
+  ConvAlgorithm algorithm = ConvAlgorithm::kAuto;
+  Conv2dPack* pack = nullptr;  // as in the forward call; may be the same object
+  std::uint64_t version = 0;
+  GradMode dx_mode = GradMode::kSet;
+  GradMode dw_mode = GradMode::kSet;
+};
+
+namespace cpu {
+void conv2d_forward(const Conv2dForward<float>& args, const Context& context);
+void conv2d_backward(const Conv2dBackward<float>& args, const Context& context);
+}  // namespace cpu
+
+/// Runs on context.device.
+template <class Real>
+void conv2d_forward(const Conv2dForward<Real>& args, const Context& context) {
+  require_cpu(context, "conv2d_forward");
+  cpu::conv2d_forward(args, context);
+}
+template <class Real>
+void conv2d_backward(const Conv2dBackward<Real>& args, const Context& context) {
+  require_cpu(context, "conv2d_backward");
+  cpu::conv2d_backward(args, context);
+}
+
+enum class ConvPass : std::uint8_t { kForward, kDataGradient, kWeightGradient };
+
+/// Name of the code that runs this pass, as in "jit_wino_4x3:avx512_core" or "jit:avx512_core"; for tests and
+/// benchmarks.
+[[nodiscard]] std::string conv2d_implementation(const Conv2dShape& shape, ConvPass pass, const Context& context,
+                                                ConvAlgorithm algorithm = ConvAlgorithm::kAuto);
+
+/// Work of the direct formula (Winograd does fewer products), and traffic when every array moves once.
+[[nodiscard]] Cost conv2d_cost(const Conv2dShape& shape, ConvPass pass);
+
+/// Sizes read from the views and checked against each other: layouts, channels, map sizes.
+/// `op` and the field names stand in the message. An absent x or w is not looked at, but not both may be absent.
+[[nodiscard]] Conv2dShape conv2d_shape(const char* op, const View<const float>& x, const View<const float>& w,
+                                       const View<const float>& y, std::int64_t stride_m, std::int64_t stride_t);
+
+}  // namespace dcase

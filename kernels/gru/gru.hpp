@@ -1,0 +1,96 @@
+#pragma once
+/// Bidirectional GRU layer. For each direction d (0 forward in time, 1 backward in time), with the previous state h
+/// (zero at the start; for d = 1 "previous" is the later frame) and gate order r, z, n:
+///
+///     r  = sigmoid(W_r x + b_ir + U_r h + b_hr)
+///     z  = sigmoid(W_z x + b_iz + U_z h + b_hz)
+///     u  = U_n h + b_hn
+///     n  = tanh(W_n x + b_in + r*u)
+///     h' = (1 - z)*n + z*h
+///
+/// W is w_ih[d], U is w_hh[d]. Any N, T, F, H from 1 on. As torch.nn.GRU(bidirectional=True, batch_first=True).
+
+#include <cstdint>
+
+#include "kernels/common/context.hpp"
+#include "kernels/common/view.hpp"
+
+namespace dcase {
+
+/// What backward needs besides x, y and the weights.
+template <class Real>
+struct GruSaved {
+  View<Real> gates = {};  // [2,N,T,4*H]: r, z, n, u of each direction and frame
+};
+
+/// Errors: kArgument for sizes that do not agree. Thread-safe. Results do not depend on the thread count, apart from
+/// the matrix products (see gemm). y = 0 frames long is allowed (T = 0).
+template <class Real>
+struct GruForward {
+  View<const Real> x;         // [N,T,F]
+  View<const Real> w_ih[2];   // [3*H,F] each; index 1 is the reverse direction
+  View<const Real> w_hh[2];   // [3*H,H]
+  View<const Real> b_ih[2];   // [3*H]
+  View<const Real> b_hh[2];   // [3*H]
+  View<Real> y;               // [N,T,2*H], overwritten: forward state, then reverse state
+  View<Real> hn = {};         // [2,N,H], optional, overwritten: last state of each direction (frame T-1; frame 0)
+  GruSaved<Real> saved = {};  // optional, overwritten
+};
+
+/// Gradients of the loss whose gradient in y is dy. Each of the absent ones is not computed.
+template <class Real>
+struct GruBackward {
+  View<const Real> x;          // [N,T,F]
+  View<const Real> w_ih[2];    // [3*H,F]
+  View<const Real> w_hh[2];    // [3*H,H]
+  View<const Real> y;          // [N,T,2*H], of the forward call
+  GruSaved<const Real> saved;  // of the forward call
+  View<const Real> dy;         // [N,T,2*H]
+  View<Real> dx = {};          // [N,T,F], by dx_mode
+  View<Real> dw_ih[2] = {};    // [3*H,F], by dw_mode
+  View<Real> dw_hh[2] = {};    // [3*H,H], by dw_mode
+  View<Real> db_ih[2] = {};    // [3*H], by dw_mode
+  View<Real> db_hh[2] = {};    // [3*H], by dw_mode
+  GradMode dx_mode = GradMode::kSet;
+  GradMode dw_mode = GradMode::kSet;  // of all eight parameter gradients
+};
+
+namespace cpu {
+void gru_forward(const GruForward<float>& args, const Context& context);
+void gru_backward(const GruBackward<float>& args, const Context& context);
+}  // namespace cpu
+
+/// Runs on context.device.
+template <class Real>
+void gru_forward(const GruForward<Real>& args, const Context& context) {
+  require_cpu(context, "gru_forward");
+  cpu::gru_forward(args, context);
+}
+template <class Real>
+void gru_backward(const GruBackward<Real>& args, const Context& context) {
+  require_cpu(context, "gru_backward");
+  cpu::gru_backward(args, context);
+}
+
+/// Both directions: input projection and recurrence.
+template <class Real>
+[[nodiscard]] Cost cost(const GruForward<Real>& args) {
+  const auto frames = static_cast<double>(args.x.dim(0) * args.x.dim(1));
+  const auto F = static_cast<double>(args.x.dim(2));
+  const auto H = static_cast<double>(args.y.dim(2)) / 2;
+  const double saved = args.saved.gates.present() ? 8 * H : 0;
+  return {.flops = frames * 2 * (2 * 3 * H * (F + H) + 20 * H),
+          .bytes = sizeof(Real) * (frames * (F + 2 * H + saved) + 2 * 3 * H * (F + H + 2))};
+}
+
+/// Both directions: dx, the weight gradients and the recurrence, whether or not all are asked for.
+template <class Real>
+[[nodiscard]] Cost cost(const GruBackward<Real>& args) {
+  const auto frames = static_cast<double>(args.x.dim(0) * args.x.dim(1));
+  const auto F = static_cast<double>(args.x.dim(2));
+  const auto H = static_cast<double>(args.y.dim(2)) / 2;
+  return {.flops = frames * 2 * (2 * 2 * 3 * H * (F + H) + 30 * H),
+          .bytes = sizeof(Real) * (frames * (2 * F + 4 * H + 8 * H) + 2 * 2 * 3 * H * (F + H + 2))};
+}
+
+}  // namespace dcase
