@@ -1,6 +1,6 @@
 #pragma once
-/// Arena: a caching allocator. Released blocks are kept in size classes and handed out again, so after the first step of
-/// each shape a training loop asks the operating system for nothing; `Statistics::growths` counts when it does.
+/// Arena: a caching allocator. Released blocks are kept in size classes and handed out again, so after the first step
+/// of each shape a training loop asks the operating system for nothing; `Statistics::growths` counts when it does.
 
 #include <cstddef>
 #include <cstdint>

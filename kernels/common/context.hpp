@@ -49,8 +49,7 @@ inline void require_cpu(const Context& context, const char* op) {
 template <class T>
 class Scratch {
  public:
-  Scratch(const Context& context, std::int64_t count)
-      : allocator_(context.allocator), data_(nullptr), size_(count) {
+  Scratch(const Context& context, std::int64_t count) : allocator_(context.allocator), data_(nullptr), size_(count) {
     DCASE_CHECK(allocator_ != nullptr, "scratch: the context has no allocator");
     DCASE_CHECK(count >= 0, "scratch: negative size ", count);
     if (count > 0) data_ = static_cast<T*>(allocator_->allocate(static_cast<std::size_t>(count) * sizeof(T)));

@@ -44,7 +44,7 @@ template <class... Parts>
 }  // namespace dcase
 
 /// Throws Error(kArgument) with the joined message unless `condition` holds.
-#define DCASE_CHECK(condition, ...)                                                \
-  do {                                                                             \
-    if (!(condition)) ::dcase::fail(::dcase::ErrorKind::kArgument, __VA_ARGS__);   \
+#define DCASE_CHECK(condition, ...)                                              \
+  do {                                                                           \
+    if (!(condition)) ::dcase::fail(::dcase::ErrorKind::kArgument, __VA_ARGS__); \
   } while (false)

@@ -26,15 +26,15 @@ struct View {
   }
   /// A view of T is a view of const T.
   template <class U>
-    requires(std::is_same_v<const U, T>)
-  View(const View<U>& other) : data(other.data), rank(other.rank) {  // NOLINT(google-explicit-constructor)
+  requires(std::is_same_v<const U, T>) View(const View<U>& other)
+      : data(other.data), rank(other.rank) {  // NOLINT(google-explicit-constructor)
     for (int i = 0; i < rank; ++i) shape[i] = other.shape[i];
   }
 
   [[nodiscard]] std::int64_t dim(int axis) const { return shape[axis]; }
-  /// Number of elements; 1 for rank 0.
+  /// Number of elements; 1 for rank 0, 0 for an absent view.
   [[nodiscard]] std::int64_t size() const {
-    std::int64_t n = 1;
+    std::int64_t n = rank == 0 && data == nullptr ? 0 : 1;
     for (int i = 0; i < rank; ++i) n *= shape[i];
     return n;
   }
@@ -59,7 +59,8 @@ template <class T, class U>
   return true;
 }
 
-/// Throws unless `view` is present (or empty) and has exactly the sizes named: check_shape("gru", "dy", dy, {N, T, 2 * H}).
+/// Throws unless `view` is present (or empty) and has exactly the sizes named: check_shape("gru", "dy", dy, {N, T, 2 *
+/// H}).
 template <class T>
 void check_shape(const char* op, const char* field, const View<T>& view, std::initializer_list<std::int64_t> expected) {
   bool equal = view.rank == static_cast<int>(expected.size());

@@ -55,7 +55,8 @@ class Buffer {
   Buffer& fill_uniform(const char* name, double low = -1, double high = 1) {
     const RandomKey key{.seed = 7, .purpose = purpose_id(name), .step = 0};
     for (std::int64_t i = 0; i < size(); ++i) {
-      view_[i] = static_cast<Real>(static_cast<float>(low + (high - low) * uniform_double(key, static_cast<std::uint64_t>(i))));
+      view_[i] = static_cast<Real>(
+          static_cast<float>(low + (high - low) * uniform_double(key, static_cast<std::uint64_t>(i))));
     }
     return *this;
   }

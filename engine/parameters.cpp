@@ -1,0 +1,134 @@
+#include "engine/parameters.hpp"
+
+#include <cmath>
+
+#include "kernels/common/philox.hpp"
+
+namespace dcase {
+namespace {
+
+// Rows of a Gaussian matrix made orthonormal, twice over for full precision (modified Gram-Schmidt).
+std::vector<double> orthogonal(std::int64_t n, const RandomKey& key) {
+  std::vector<double> q(static_cast<std::size_t>(n * n));
+  for (std::size_t i = 0; i < q.size(); ++i) q[i] = normal_double(key, i);
+  for (std::int64_t row = 0; row < n; ++row) {
+    double* a = q.data() + row * n;
+    for (int pass = 0; pass < 2; ++pass) {
+      for (std::int64_t other = 0; other < row; ++other) {
+        const double* b = q.data() + other * n;
+        double dot = 0;
+        for (std::int64_t i = 0; i < n; ++i) dot += a[i] * b[i];
+        for (std::int64_t i = 0; i < n; ++i) a[i] -= dot * b[i];
+      }
+    }
+    double norm = 0;
+    for (std::int64_t i = 0; i < n; ++i) norm += a[i] * a[i];
+    for (std::int64_t i = 0; i < n; ++i) a[i] /= std::sqrt(norm);
+  }
+  return q;
+}
+
+}  // namespace
+
+const std::string& StateEntry::name() const {
+  return parameter != nullptr ? parameter->name : buffer != nullptr ? buffer->name : counter->name;
+}
+
+Shape StateEntry::shape() const {
+  return parameter != nullptr ? parameter->shape : buffer != nullptr ? buffer->shape : Shape{};
+}
+
+void ParameterStore::check_new(const std::string& name) const {
+  DCASE_CHECK(!allocated_, "parameters: ", name, " is declared after allocate()");
+  DCASE_CHECK(find(name) == nullptr, "parameters: ", name, " is declared twice");
+}
+
+Parameter* ParameterStore::parameter(const std::string& name, const Shape& shape, const Initializer& initializer) {
+  check_new(name);
+  parameters_.push_back({.name = name, .shape = shape, .initializer = initializer, .offset = parameter_count_});
+  parameter_count_ += element_count(shape);
+  entries_.push_back({.parameter = &parameters_.back()});
+  return &parameters_.back();
+}
+
+Buffer* ParameterStore::buffer(const std::string& name, const Shape& shape, float initial) {
+  check_new(name);
+  buffers_.push_back({.name = name, .shape = shape, .initial = initial, .offset = buffer_count_});
+  buffer_count_ += element_count(shape);
+  entries_.push_back({.buffer = &buffers_.back()});
+  return &buffers_.back();
+}
+
+Counter* ParameterStore::counter(const std::string& name) {
+  check_new(name);
+  counters_.push_back({.name = name});
+  entries_.push_back({.counter = &counters_.back()});
+  return &counters_.back();
+}
+
+void ParameterStore::allocate() {
+  DCASE_CHECK(!allocated_, "parameters: allocate() is called twice");
+  allocated_ = true;
+  values_ = Tensor::filled({parameter_count_}, 0, backend_);
+  grads_ = Tensor::filled({parameter_count_}, 0, backend_);
+  buffers_flat_ = Tensor::filled({buffer_count_}, 0, backend_);
+  for (Parameter& p : parameters_) {
+    p.variable = Variable::leaf(values_.slice(p.offset, p.shape), grads_.slice(p.offset, p.shape));
+  }
+  for (Buffer& b : buffers_) {
+    b.value = buffers_flat_.slice(b.offset, b.shape);
+    b.value.fill(b.initial);
+  }
+}
+
+void ParameterStore::initialise(std::uint64_t seed) {
+  for (const Parameter& p : parameters_) initialise(p, seed);
+  for (const Buffer& b : buffers_) b.value.fill(b.initial);
+  for (Counter& c : counters_) c.value = 0;
+}
+
+void ParameterStore::initialise(const Parameter& parameter, std::uint64_t seed) {
+  const RandomKey key{.seed = seed, .purpose = purpose_id("init/" + parameter.name), .step = 0};
+  const Initializer& how = parameter.initializer;
+  const std::int64_t n = parameter.value().size();
+  float* w = parameter.value().data();
+  const auto uniform = [&](std::int64_t i) {
+    return static_cast<float>(how.a * (2 * uniform_double(key, static_cast<std::uint64_t>(i)) - 1));
+  };
+  switch (how.kind) {
+    case Initializer::Kind::kConstant:
+      parameter.value().fill(static_cast<float>(how.a));
+      break;
+    case Initializer::Kind::kUniform:
+      for (std::int64_t i = 0; i < n; ++i) w[i] = uniform(i);
+      break;
+    case Initializer::Kind::kNormal:
+      for (std::int64_t i = 0; i < n; ++i) {
+        w[i] = static_cast<float>(how.a + how.b * normal_double(key, static_cast<std::uint64_t>(i)));
+      }
+      break;
+    case Initializer::Kind::kGruHidden: {
+      const std::int64_t hidden = parameter.shape.at(1);
+      DCASE_CHECK(parameter.shape.at(0) == 3 * hidden, "parameters: ", parameter.name, " is no GRU hidden weight");
+      const std::int64_t gate = hidden * hidden;
+      for (std::int64_t i = 0; i < 2 * gate; ++i) w[i] = uniform(i);
+      const std::vector<double> q = orthogonal(hidden, {seed, purpose_id("orthogonal/" + parameter.name), 0});
+      for (std::int64_t i = 0; i < gate; ++i) w[2 * gate + i] = static_cast<float>(q[static_cast<std::size_t>(i)]);
+      break;
+    }
+  }
+  touch();
+}
+
+const StateEntry* ParameterStore::find(std::string_view name) const {
+  for (const StateEntry& entry : entries_) {
+    if (entry.name() == name) return &entry;
+  }
+  return nullptr;
+}
+
+void ParameterStore::reset_grads() const {
+  for (const Parameter& p : parameters_) p.variable.reset_grad();
+}
+
+}  // namespace dcase
