@@ -76,7 +76,7 @@ TEST_CASE("autograd: constants record nothing and get no gradient", "[autograd]"
 
 TEST_CASE("autograd: the graph frees its memory as it goes", "[autograd]") {
   const BackendPtr cpu = Backend::cpu();
-  const Variable x = Variable::leaf(Tensor::filled({1000}, 1, cpu));
+  const Variable x = Variable::leaf(Tensor::filled({1000}, 1, cpu), Tensor({1000}, cpu));
   const auto run = [&] {
     Variable y = scaled(x, 1);
     for (int i = 0; i < 20; ++i) y = product(y, y);
