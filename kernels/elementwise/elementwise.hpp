@@ -1,0 +1,146 @@
+#pragma once
+/// Operators of one element at a time: ReLU, sigmoid, tanh, their gradients, sums and multiples.
+///
+/// Views of any shape; all views of a call have the same shape. An output may be the same memory as an input (in
+/// place), but may not overlap one otherwise. Thread-safe on distinct outputs; the same bits for every number of
+/// threads; Error(kArgument) on shapes that differ. Activations keep y, not x, for backward: y' is a function of y.
+
+#include "kernels/common/context.hpp"
+#include "kernels/common/view.hpp"
+
+namespace dcase {
+
+/// y = max(x, 0); NaN stays NaN
+template <class Real>
+struct ReluForward {
+  View<const Real> x;
+  View<Real> y;  // overwritten
+};
+
+/// dx = y > 0 ? dy : 0
+template <class Real>
+struct ReluBackward {
+  View<const Real> y;
+  View<const Real> dy;
+  View<Real> dx;
+  GradMode dx_mode = GradMode::kSet;
+};
+
+/// y = 1 / (1 + exp(-x))
+template <class Real>
+struct SigmoidForward {
+  View<const Real> x;
+  View<Real> y;  // overwritten
+};
+
+/// dx = dy * y * (1 - y)
+template <class Real>
+struct SigmoidBackward {
+  View<const Real> y;
+  View<const Real> dy;
+  View<Real> dx;
+  GradMode dx_mode = GradMode::kSet;
+};
+
+/// y = tanh(x)
+template <class Real>
+struct TanhForward {
+  View<const Real> x;
+  View<Real> y;  // overwritten
+};
+
+/// dx = dy * (1 - y * y)
+template <class Real>
+struct TanhBackward {
+  View<const Real> y;
+  View<const Real> dy;
+  View<Real> dx;
+  GradMode dx_mode = GradMode::kSet;
+};
+
+/// y = a + b
+template <class Real>
+struct Add {
+  View<const Real> a;
+  View<const Real> b;
+  View<Real> y;  // overwritten
+};
+
+/// y = alpha * x, or with kAdd y += alpha * x. With alpha = 1 this is how the gradient of a sum is passed on.
+template <class Real>
+struct Scale {
+  View<const Real> x;
+  double alpha = 1;
+  View<Real> y;
+  GradMode mode = GradMode::kSet;
+};
+
+namespace cpu {
+template <class Real>
+void relu_forward(const ReluForward<Real>& a, const Context& context);  // float, double; so all below
+template <class Real>
+void relu_backward(const ReluBackward<Real>& a, const Context& context);
+template <class Real>
+void sigmoid_forward(const SigmoidForward<Real>& a, const Context& context);
+template <class Real>
+void sigmoid_backward(const SigmoidBackward<Real>& a, const Context& context);
+template <class Real>
+void tanh_forward(const TanhForward<Real>& a, const Context& context);
+template <class Real>
+void tanh_backward(const TanhBackward<Real>& a, const Context& context);
+template <class Real>
+void add(const Add<Real>& a, const Context& context);
+template <class Real>
+void scale(const Scale<Real>& a, const Context& context);
+}  // namespace cpu
+
+/// Runs on context.device, as every operator below.
+template <class Real>
+void relu_forward(const ReluForward<Real>& a, const Context& context) {
+  require_cpu(context, "relu_forward");
+  cpu::relu_forward(a, context);
+}
+
+template <class Real>
+void relu_backward(const ReluBackward<Real>& a, const Context& context) {
+  require_cpu(context, "relu_backward");
+  cpu::relu_backward(a, context);
+}
+
+template <class Real>
+void sigmoid_forward(const SigmoidForward<Real>& a, const Context& context) {
+  require_cpu(context, "sigmoid_forward");
+  cpu::sigmoid_forward(a, context);
+}
+
+template <class Real>
+void sigmoid_backward(const SigmoidBackward<Real>& a, const Context& context) {
+  require_cpu(context, "sigmoid_backward");
+  cpu::sigmoid_backward(a, context);
+}
+
+template <class Real>
+void tanh_forward(const TanhForward<Real>& a, const Context& context) {
+  require_cpu(context, "tanh_forward");
+  cpu::tanh_forward(a, context);
+}
+
+template <class Real>
+void tanh_backward(const TanhBackward<Real>& a, const Context& context) {
+  require_cpu(context, "tanh_backward");
+  cpu::tanh_backward(a, context);
+}
+
+template <class Real>
+void add(const Add<Real>& a, const Context& context) {
+  require_cpu(context, "add");
+  cpu::add(a, context);
+}
+
+template <class Real>
+void scale(const Scale<Real>& a, const Context& context) {
+  require_cpu(context, "scale");
+  cpu::scale(a, context);
+}
+
+}  // namespace dcase
