@@ -4,11 +4,13 @@
 
 #include <cstdint>
 #include <functional>
+#include <limits>
 #include <optional>
 #include <string>
 #include <vector>
 
 #include "dcasenet/labels.hpp"
+#include "train/data/audio_file.hpp"
 
 namespace dcase {
 
@@ -22,11 +24,6 @@ enum class Split : std::uint8_t {
 
 /// Where the best epoch is chosen. kReference selects on the reported data, as the paper did.
 enum class Selection : std::uint8_t { kValidation, kReference };
-
-/// Values of Item::channels besides the index (>= 0) of a single channel.
-inline constexpr std::int32_t kMixChannels = -1;  ///< one signal, the mean of all channels
-inline constexpr std::int32_t kEachChannel = -2;  ///< in training an example per channel; at evaluation the channels'
-                                                  ///< probabilities are averaged before the threshold
 
 /// A class with its target: 1 for a plain label, 0..1 for a soft one. Classes not listed are 0.
 struct ClassTarget {
@@ -61,9 +58,11 @@ struct EventTargets {
 /// nothing.
 struct Item {
   std::string audio;  ///< path relative to Dataset::root, with '/'
-  std::int32_t channels = kMixChannels;
-  double start = 0;           ///< seconds into the file
-  std::optional<double> end;  ///< seconds into the file; absent: its end
+  /// kEach: in training every channel is an example of its own; at evaluation the frame probabilities of the channels
+  /// are averaged before the threshold.
+  ChannelRule channels;
+  double start = 0;  ///< seconds into the file
+  double end = std::numeric_limits<double>::infinity();
   double padded_seconds = 0;  ///< signal is cut or filled with zeros to this length; 0: left as it is
   Split split = Split::kTrain;
   std::string group;   ///< recordings that belong together (place, session); "" = unknown
@@ -98,14 +97,14 @@ struct Dataset {
   [[nodiscard]] std::vector<std::int32_t> indices(Split split, std::optional<Task> task = std::nullopt) const;
 };
 
-/// One mono training example: an item heard through one channel (>= 0) or mixed (kMixChannels).
+/// One mono training example: a signal of an item. Signals are those of ChannelRule: one, or one a channel (kEach).
 struct Example {
   std::int32_t item = 0;
-  std::int32_t channel = kMixChannels;
+  std::int32_t signal = 0;
 };
-/// The examples of a split in item order, kEachChannel expanded with `channel_count(item)` (asked only for those).
+/// The examples of a split in item order; `signals(i)` says how many signals item i has (asked only where kEach).
 [[nodiscard]] std::vector<Example> examples(const Dataset& dataset, Split split, std::optional<Task> task,
-                                            const std::function<std::int32_t(const Item&)>& channel_count);
+                                            const std::function<std::int32_t(std::int32_t item)>& signals);
 
 /// Writes the dense target, `row` of K = labels.size() floats, overwritten.
 void fill_row(const std::vector<ClassTarget>& targets, float* row, std::int32_t classes);

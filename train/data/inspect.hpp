@@ -29,7 +29,7 @@ struct ClassSummary {
   std::int64_t valid = 0;
   std::int64_t test = 0;
 };
-struct BadFile {
+struct RejectedFile {
   std::string audio;
   std::string reason;
 };
@@ -43,7 +43,7 @@ struct Inspection {
   double shortest = 0;  ///< seconds, over readable items
   double longest = 0;
   std::vector<ClassSummary> classes[3];  ///< by task: asc, tag, sed
-  std::vector<BadFile> bad;              ///< missing or unreadable, every one by name
+  std::vector<RejectedFile> bad;         ///< missing or unreadable, every one by name
 };
 
 /// Without a probe no file is opened and all lengths are 0.

@@ -33,7 +33,7 @@ inline constexpr double kSedSeconds = 60;        ///< recordings are cut or fill
 inline constexpr std::int32_t kSedChannels = 4;
 
 /// Train: folds 3-6, validation: fold 2, test: fold 1; with Selection::kReference fold 1 selects and fold 2 is unused.
-/// Item: channels = kEachChannel, padded_seconds = 60, group = "fold{F}_room{R}", events = maximal runs of frames per
+/// Item: channels = each, padded_seconds = 60, group = "fold{F}_room{R}", events = maximal runs of frames per
 /// (class, event number). Without event numbers (kNoTrack) runs are per class and direction.
 /// Throws kIo for a missing folder, kData for anything wrong in a table; listed files that do not exist are warned of.
 [[nodiscard]] Dataset read_sed(const SedOptions& options);
