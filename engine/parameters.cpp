@@ -73,7 +73,8 @@ void ParameterStore::allocate() {
   grads_ = Tensor::filled({parameter_count_}, 0, backend_);
   buffers_flat_ = Tensor::filled({buffer_count_}, 0, backend_);
   for (Parameter& p : parameters_) {
-    p.variable = Variable::leaf(values_.slice(p.offset, p.shape), grads_.slice(p.offset, p.shape));
+    p.leaf = Variable::leaf(values_.slice(p.offset, p.shape), grads_.slice(p.offset, p.shape));
+    p.variable = p.leaf;
   }
   for (Buffer& b : buffers_) {
     b.value = buffers_flat_.slice(b.offset, b.shape);
@@ -127,8 +128,12 @@ const StateEntry* ParameterStore::find(std::string_view name) const {
   return nullptr;
 }
 
+void ParameterStore::set_trainable(bool trainable) {
+  for (Parameter& p : parameters_) p.variable = trainable ? p.leaf : Variable(p.leaf.value());
+}
+
 void ParameterStore::reset_grads() const {
-  for (const Parameter& p : parameters_) p.variable.reset_grad();
+  for (const Parameter& p : parameters_) p.leaf.reset_grad();
 }
 
 }  // namespace dcase

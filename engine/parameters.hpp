@@ -36,7 +36,8 @@ struct Parameter {
   Shape shape;
   Initializer initializer;
   std::int64_t offset = 0;  ///< in the flat arenas
-  Variable variable;
+  Variable variable;        ///< trained: a leaf; frozen: a constant, for which nothing is recorded
+  Variable leaf;
   [[nodiscard]] const Tensor& value() const { return variable.value(); }
 };
 
@@ -92,6 +93,9 @@ class ParameterStore {
   [[nodiscard]] const Tensor& flat_values() const { return values_; }  ///< [parameter_count]
   [[nodiscard]] const Tensor& flat_grads() const { return grads_; }    ///< [parameter_count]
   [[nodiscard]] const Tensor& flat_buffers() const { return buffers_flat_; }
+
+  /// With false all parameters are constants: a pass records no graph and keeps no intermediate result alive.
+  void set_trainable(bool trainable);
 
   /// Forgets all gradients (nothing is written: the first contribution overwrites).
   void reset_grads() const;

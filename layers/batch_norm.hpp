@@ -1,0 +1,39 @@
+#pragma once
+#include "engine/autograd.hpp"
+#include "layers/module.hpp"
+
+namespace dcase {
+
+/// Parameters, running averages and the choice of statistics of one batch norm; the arithmetic is kernels/batchnorm.
+/// eps 1e-5, momentum 0.1, running variance unbiased. State: weight, bias, running_mean, running_var,
+/// num_batches_tracked.
+class BatchNorm {
+ public:
+  static constexpr float kEps = 1e-5F;
+  static constexpr float kMomentum = 0.1F;
+
+  BatchNorm(const Scope& scope, std::int64_t channels, const Initializer& weight = Initializer::constant(1));
+
+  /// Mean and biased variance to normalise with, both [C].
+  struct Statistics {
+    Tensor mean, variance;
+  };
+  /// Training: those of the batch x (a map, channels grouped or last), which also move the running averages.
+  /// Evaluation: the running averages.
+  [[nodiscard]] Statistics statistics(View<const float> x, const Pass& pass) const;
+
+  [[nodiscard]] const Variable& gamma() const { return weight_->variable; }
+  [[nodiscard]] const Variable& beta() const { return bias_->variable; }
+
+  /// act(bn(x)), x [N,M,T,C], act = ReLU or none
+  [[nodiscard]] Variable forward(const Variable& x, const Pass& pass, bool relu) const;
+
+ private:
+  const Parameter* weight_;
+  const Parameter* bias_;
+  Buffer* running_mean_;
+  Buffer* running_var_;
+  Counter* batches_;
+};
+
+}  // namespace dcase

@@ -1,0 +1,29 @@
+#pragma once
+#include "layers/batch_norm.hpp"
+#include "layers/conv.hpp"
+
+namespace dcase {
+
+/// conv 3x3 - BN - ReLU - conv 3x3 - BN - ReLU - average pool (floor mode): [N,M,T,Ci] -> [N,M/pm,T/pt,Co].
+///
+/// One autograd node: between its ends the maps are in whatever layout the backend convolves fastest (conv2d_plan), and
+/// backward keeps the two convolution outputs and the activation between them; the last activation is recomputed.
+/// Paper section 2 ("double convolution block"); state: conv1.weight, conv2.weight, bn1.*, bn2.*.
+class ConvBlock {
+ public:
+  struct Pool {
+    std::int64_t m = 2;
+    std::int64_t t = 2;
+  };
+  ConvBlock(const Scope& scope, std::int64_t inputs, std::int64_t outputs, Pool pool);
+
+  [[nodiscard]] Variable forward(const Variable& x, const Pass& pass) const;
+
+ private:
+  Conv conv1_, conv2_;
+  BatchNorm bn1_, bn2_;
+  std::int64_t outputs_;
+  Pool pool_;
+};
+
+}  // namespace dcase
