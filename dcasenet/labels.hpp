@@ -2,7 +2,6 @@
 /// Class lists. The order of the classes is part of a model: it is stored in every checkpoint and never inferred from a
 /// folder listing. The built-in lists are those of the three original data sets.
 
-#include <array>
 #include <cstddef>
 #include <cstdint>
 #include <string>
@@ -10,17 +9,12 @@
 #include <unordered_map>
 #include <vector>
 
+#include "dcasenet/task.hpp"
+
 #include "kernels/common/error.hpp"
 
 namespace dcase {
 
-/// The three tasks of DcaseNet: acoustic scene classification, audio tagging, sound event detection.
-enum class Task : std::uint8_t { kAsc, kTag, kSed };
-inline constexpr std::array<Task, 3> kAllTasks = {Task::kAsc, Task::kTag, Task::kSed};
-
-[[nodiscard]] constexpr const char* task_name(Task task) {
-  return task == Task::kAsc ? "asc" : task == Task::kTag ? "tag" : "sed";
-}
 /// "asc", "tag" or "sed"; anything else throws kUsage.
 [[nodiscard]] Task parse_task(std::string_view name);
 

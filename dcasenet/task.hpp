@@ -3,7 +3,6 @@
 
 #include <array>
 #include <cstdint>
-#include <string_view>
 
 namespace dcase {
 
@@ -16,7 +15,7 @@ enum class Task : std::uint8_t {
 inline constexpr std::array<Task, 3> kAllTasks = {Task::kAsc, Task::kTag, Task::kSed};
 
 /// "asc", "tag", "sed"
-[[nodiscard]] constexpr std::string_view name(Task task) {
+[[nodiscard]] constexpr const char* task_name(Task task) {
   return task == Task::kAsc ? "asc" : task == Task::kTag ? "tag" : "sed";
 }
 

@@ -103,7 +103,7 @@ std::unique_ptr<Network> make_network(const Architecture& a, ParameterStore& sto
               " is not offered, only 1, 1/2, 1/4 and 1/8");
   for (const Task task : kAllTasks) {
     DCASE_CHECK(a.classes(task) >= 1 && a.classes(task) <= 100000, "network: ", a.classes(task), " classes for ",
-                name(task));
+                task_name(task));
   }
   auto network = std::make_unique<V3>(a, Scope(store));
   store.allocate();
