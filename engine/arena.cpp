@@ -12,8 +12,8 @@ constexpr std::size_t kAlignment = 64;
 // Size classes: eight to each power of two, so a block wastes at most an eighth.
 std::size_t size_class(std::size_t bytes) {
   if (bytes <= 512) return std::max<std::size_t>((bytes + kAlignment - 1) / kAlignment * kAlignment, kAlignment);
-  const std::size_t step = std::bit_floor(bytes) / 8;
-  return (bytes + step - 1) / step * step;
+  const auto shift = std::bit_width(bytes) - 4;
+  return (((bytes - 1) >> shift) + 1) << shift;
 }
 
 }  // namespace

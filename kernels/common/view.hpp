@@ -26,8 +26,8 @@ struct View {
   }
   /// A view of T is a view of const T.
   template <class U>
-  requires(std::is_same_v<const U, T>) View(const View<U>& other)
-      : data(other.data), rank(other.rank) {  // NOLINT(google-explicit-constructor)
+  // NOLINTNEXTLINE(google-explicit-constructor)
+  requires(std::is_same_v<const U, T>) View(const View<U>& other) : data(other.data), rank(other.rank) {
     for (int i = 0; i < rank; ++i) shape[i] = other.shape[i];
   }
 

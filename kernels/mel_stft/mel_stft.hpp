@@ -91,8 +91,8 @@ struct PcmView {
 
 /// What stands beyond an end of the PCM.
 enum class EdgeRule : std::uint8_t {
-  kReflect,  ///< the signal ends here: y is mirrored about its first or last sample (again and again where it is
-             ///< shorter than half a window, so that any S >= 2 has a result; y of one sample is constant)
+  kReflect,    ///< the signal ends here: y is mirrored about its first or last sample (again and again where it is
+               ///< shorter than half a window, so that any S >= 2 has a result; y of one sample is constant)
   kNeighbour,  ///< the signal goes on: a frame that reaches beyond this end is an error
 };
 
