@@ -1,0 +1,126 @@
+#include "dcasenet/model.hpp"
+
+#include <set>
+#include <span>
+
+#include "dcasenet/model_info.hpp"
+
+namespace dcase {
+namespace {
+
+constexpr std::string_view kTrainPrefix = "train.";
+
+std::string width_text(const Architecture& a) {
+  return a.divisor == 1 ? concat("v", a.version) : concat("v", a.version, " of width 1/", a.divisor);
+}
+
+bool fits(const StateEntry& entry, const Archive& archive) {
+  const TensorInfo* tensor = archive.find(entry.name());
+  return tensor != nullptr && tensor->shape == entry.shape();
+}
+
+void read_entry(const StateEntry& entry, const Archive& archive) {
+  if (entry.counter != nullptr) {
+    entry.counter->value = archive.integers(entry.name()).at(0);
+    return;
+  }
+  const Tensor& tensor = entry.parameter != nullptr ? entry.parameter->value() : entry.buffer->value;
+  archive.read_floats(entry.name(), std::span(tensor.data(), static_cast<std::size_t>(tensor.size())));
+}
+
+}  // namespace
+
+Model::Model(ModelInfo info, const BackendPtr& backend)
+    : info_(std::move(info)),
+      store_(std::make_unique<ParameterStore>(backend)),
+      network_(make_network(info_.architecture, *store_)) {
+  for (const Task task : kAllTasks) {
+    DCASE_CHECK(info_.labels[task].size() == info_.architecture.classes(task), "model: ", info_.labels[task].size(),
+                " class names for ", info_.architecture.classes(task), " classes of ", task_name(task));
+  }
+  validate(info_.front_end);
+}
+
+Model Model::create(ModelInfo info, std::uint64_t seed, const BackendPtr& backend) {
+  Model model(std::move(info), backend);
+  model.store_->initialise(seed);
+  return model;
+}
+
+Model Model::load(const std::string& path, const BackendPtr& backend) { return load(Archive::open(path), backend); }
+
+Model Model::load(const Archive& archive, const BackendPtr& backend) {
+  ModelInfo info = read_model_info(archive);
+  if (info.architecture.version != 3) {
+    fail(ErrorKind::kData, archive.path(), ": DcaseNet v", info.architecture.version, " is not built, only v3");
+  }
+  const std::int64_t d = info.architecture.divisor;
+  if (d != 1 && d != 2 && d != 4 && d != 8) fail(ErrorKind::kData, archive.path(), ": width 1/", d, " is not offered");
+  Model model(std::move(info), backend);
+  model.read_state(archive);
+  model.store_->set_trainable(false);
+  return model;
+}
+
+void Model::read_state(const Archive& archive) {
+  std::set<std::string, std::less<>> known;
+  for (const StateEntry& entry : store_->entries()) {
+    known.insert(entry.name());
+    const TensorInfo* tensor = archive.find(entry.name());
+    // Checkpoints of old PyTorch versions have no batch counters; they do not change what the model computes.
+    if (tensor == nullptr && entry.counter != nullptr) continue;
+    if (tensor == nullptr) {
+      fail(ErrorKind::kData, archive.path(), ": tensor ", entry.name(), " is missing; DcaseNet ",
+           width_text(info_.architecture), " needs it");
+    }
+    if (!fits(entry, archive)) {
+      fail(ErrorKind::kData, archive.path(), ": tensor ", entry.name(), " has shape ", to_string(tensor->shape),
+           "; DcaseNet ", width_text(info_.architecture), " needs ", to_string(entry.shape()));
+    }
+  }
+  for (const TensorInfo& tensor : archive.tensors()) {
+    if (!tensor.name.starts_with(kTrainPrefix) && !known.contains(tensor.name)) {
+      fail(ErrorKind::kData, archive.path(), ": tensor ", quoted(tensor.name), " is no part of DcaseNet ",
+           width_text(info_.architecture));
+    }
+  }
+  for (const StateEntry& entry : store_->entries()) {
+    if (archive.contains(entry.name())) read_entry(entry, archive);
+  }
+  store_->touch();
+}
+
+std::vector<std::string> Model::read_matching(const Archive& archive, std::uint64_t seed) {
+  store_->initialise(seed);
+  std::vector<std::string> drawn;
+  for (const StateEntry& entry : store_->entries()) {
+    if (fits(entry, archive)) {
+      read_entry(entry, archive);
+    } else if (entry.counter == nullptr) {
+      drawn.push_back(entry.name());
+    }
+  }
+  store_->touch();
+  return drawn;
+}
+
+void Model::write(ArchiveWriter& writer) const {
+  for (const StateEntry& entry : store_->entries()) {
+    if (entry.parameter != nullptr) {
+      writer.add(entry.name(), View<const float>(entry.parameter->value()));
+    } else if (entry.buffer != nullptr) {
+      writer.add(entry.name(), View<const float>(entry.buffer->value));
+    } else {
+      writer.add(entry.name(), {}, std::vector<std::int64_t>{entry.counter->value});
+    }
+  }
+  write_model_info(info_, writer);
+}
+
+void Model::save(const std::string& path) const {
+  ArchiveWriter writer;
+  write(writer);
+  writer.write(path);
+}
+
+}  // namespace dcase
