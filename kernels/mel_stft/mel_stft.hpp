@@ -20,6 +20,7 @@
 
 #include "kernels/common/context.hpp"
 #include "kernels/common/view.hpp"
+#include "kernels/mel_stft/mel_filter.hpp"
 
 namespace dcase {
 
@@ -55,19 +56,12 @@ struct MelPlan;  // tables of the fast path, in the layout it wants
 /// Window, filter bank and twiddle factors, built once in double. Immutable, cheap to copy, shared between threads.
 class MelTables {
  public:
-  /// One row of the filter bank: weights()[offset + i] belongs to bin first_bin + i, 0 <= i < bins.
-  struct Filter {
-    int first_bin = 0;
-    int bins = 0;  // 0 where a triangle lies between two bins
-    int offset = 0;
-  };
-
   explicit MelTables(const MelParameters& parameters = {});
 
   [[nodiscard]] const MelParameters& parameters() const;
-  [[nodiscard]] std::span<const double> window() const;   // [window]
-  [[nodiscard]] std::span<const Filter> filters() const;  // [mels]
-  [[nodiscard]] std::span<const double> weights() const;  // all non-zero weights, row after row
+  [[nodiscard]] std::span<const double> window() const;      // [window]
+  [[nodiscard]] std::span<const MelFilter> filters() const;  // [mels]
+  [[nodiscard]] std::span<const double> weights() const;     // all non-zero weights, row after row
   [[nodiscard]] const cpu::MelPlan& plan() const { return *plan_; }
 
  private:

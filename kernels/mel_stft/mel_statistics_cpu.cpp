@@ -1,0 +1,134 @@
+#include <algorithm>
+#include <array>
+#include <cmath>
+
+#include "kernels/mel_stft/mel_stft.hpp"
+
+namespace dcase {
+
+namespace {
+
+constexpr int kChains = 4;  // independent sums hide the latency of the addition; their order is fixed
+
+template <class Term>
+double sum(std::int64_t count, const Term& term) {
+  std::array<double, kChains> partial = {};
+  std::int64_t i = 0;
+  for (; i + kChains <= count; i += kChains)
+    for (int chain = 0; chain < kChains; ++chain) partial[static_cast<std::size_t>(chain)] += term(i + chain);
+  for (; i < count; ++i) partial[0] += term(i);
+  return (partial[0] + partial[1]) + (partial[2] + partial[3]);
+}
+
+struct Moments {
+  double mean = 0;
+  double squares = 0;  // sum of squared deviations from the mean
+  [[nodiscard]] double std(std::int64_t count) const {
+    return count > 1 ? std::sqrt(squares / static_cast<double>(count - 1)) : 0;
+  }
+};
+
+// Two passes: mean, then centred squares. E[x^2]-E[x]^2 loses the deviation when |mean| >> std.
+Moments moments(const float* x, std::int64_t count) {
+  Moments m;
+  if (count == 0) return m;
+  m.mean = sum(count, [x](std::int64_t i) { return static_cast<double>(x[i]); }) / static_cast<double>(count);
+  m.squares = sum(count, [x, mean = m.mean](std::int64_t i) { return (x[i] - mean) * (x[i] - mean); });
+  return m;
+}
+
+}  // namespace
+
+void MelMoments::add(View<const float> x) {
+  const std::int64_t M = static_cast<std::int64_t>(mean_.size());
+  const std::int64_t T = x.rank == 2 ? x.dim(1) : 0;
+  check_shape("mel_moments", "x", x, {M, T});
+  if (T == 0) return;
+  const double share = static_cast<double>(T) / static_cast<double>(frames_ + T);
+  for (std::int64_t m = 0; m < M; ++m) {
+    const Moments block = moments(x.data + m * T, T);
+    double& mean = mean_[static_cast<std::size_t>(m)];
+    const double shift = block.mean - mean;
+    // The deviations of both parts about the common mean (Chan, Golub and LeVeque).
+    squares_[static_cast<std::size_t>(m)] += block.squares + shift * shift * static_cast<double>(frames_) * share;
+    mean += shift * share;
+  }
+  frames_ += T;
+}
+
+void MelMoments::result(View<float> mean, View<float> std) const {
+  const std::int64_t M = static_cast<std::int64_t>(mean_.size());
+  check_shape("mel_moments", "mean", mean, {M});
+  check_shape("mel_moments", "std", std, {M});
+  for (std::int64_t m = 0; m < M; ++m) {
+    const Moments row = {.mean = mean_[static_cast<std::size_t>(m)], .squares = squares_[static_cast<std::size_t>(m)]};
+    mean[m] = static_cast<float>(row.mean);
+    std[m] = static_cast<float>(row.std(frames_));
+  }
+}
+
+namespace cpu {
+
+void mel_statistics(const MelStatistics& a, const Context&) {
+  DCASE_CHECK(a.x.rank == 2, "mel_statistics: x has shape ", shape_string(a.x), ", expected [M,T]");
+  const std::int64_t M = a.x.dim(0);
+  const std::int64_t T = a.x.dim(1);
+  check_shape("mel_statistics", "mean", a.mean, {M});
+  check_shape("mel_statistics", "std", a.std, {M});
+#pragma omp parallel for schedule(static)
+  for (std::int64_t m = 0; m < M; ++m) {
+    const Moments row = moments(a.x.data + m * T, T);
+    a.mean[m] = static_cast<float>(row.mean);
+    a.std[m] = static_cast<float>(row.std(T));
+  }
+}
+
+void mel_normalize(const MelNormalize& a, const MelParameters& parameters, const Context&) {
+  DCASE_CHECK(a.x.rank >= 2 && a.x.rank <= 4 && (a.x.rank < 4 || a.x.dim(3) == 1), "mel_normalize: x has shape ",
+              shape_string(a.x), ", expected [M,T], [N,M,T] or [N,M,T,1]");
+  DCASE_CHECK(a.mean.present() == a.std.present(), "mel_normalize: mean and std are given together or not at all");
+  const std::int64_t N = a.x.rank == 2 ? 1 : a.x.dim(0);
+  const std::int64_t M = a.x.dim(a.x.rank == 2 ? 0 : 1);
+  const std::int64_t T = a.x.dim(a.x.rank == 2 ? 1 : 2);
+  const bool given = a.mean.present();
+  const bool per_item = given && a.mean.rank == 2;
+  if (per_item) {
+    check_shape("mel_normalize", "mean", a.mean, {N, M});
+    check_shape("mel_normalize", "std", a.std, {N, M});
+  } else if (given) {
+    check_shape("mel_normalize", "mean", a.mean, {M});
+    check_shape("mel_normalize", "std", a.std, {M});
+  }
+#pragma omp parallel for schedule(static)
+  for (std::int64_t row = 0; row < N * M; ++row) {
+    float* x = a.x.data + row * T;
+    double mean = 0;
+    double std = 0;
+    if (given) {
+      const std::int64_t at = per_item ? row : row % M;
+      mean = a.mean[at];
+      std = a.std[at];
+    } else {
+      const Moments own = moments(x, T);
+      mean = own.mean;
+      std = own.std(T);
+    }
+    // In double: with a deviation at the floor, the rounding of a float mean would be multiplied by 1000.
+    const double inverse = 1 / std::max(std, parameters.std_floor);
+    for (std::int64_t t = 0; t < T; ++t) x[t] = static_cast<float>((x[t] - mean) * inverse);
+  }
+}
+
+void mel_repeat(const MelRepeat& a, const Context&) {
+  DCASE_CHECK(a.x.rank == 2 && a.y.rank == 2 && a.x.dim(0) == a.y.dim(0), "mel_repeat: x has shape ", shape_string(a.x),
+              ", y ", shape_string(a.y), ", expected [M,T] and [M,T2]");
+  const std::int64_t T = a.x.dim(1);
+  const std::int64_t T2 = a.y.dim(1);
+  DCASE_CHECK(T > 0 || T2 == 0, "mel_repeat: x has no frames");
+  for (std::int64_t m = 0; m < a.x.dim(0); ++m)
+    for (std::int64_t t = 0; t < T2; ++t) a.y[m * T2 + t] = a.x[m * T + t % T];
+}
+
+}  // namespace cpu
+
+}  // namespace dcase
