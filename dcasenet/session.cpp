@@ -57,7 +57,8 @@ Tensor widened(const Tensor& x, std::int64_t frames, bool repeat) {
 }  // namespace
 
 Session::Session(std::shared_ptr<const Model> model)
-    : model_(std::move(model)), mel_((DCASE_CHECK(model_ != nullptr, "session: no model"), model_->info().front_end)) {
+    : model_(std::move(model)), mel_(model_ != nullptr ? model_->info().front_end : MelParameters{}) {
+  DCASE_CHECK(model_ != nullptr, "session: no model");
   DCASE_CHECK(mel_.parameters().mels == 128, "session: DcaseNet takes 128 mel rows, the front end gives ",
               mel_.parameters().mels);
 }
