@@ -1,0 +1,20 @@
+#pragma once
+/// The losses of the three tasks, each a mean over the elements of the batch.
+
+#include "dcasenet/network.hpp"
+
+namespace dcase {
+
+struct Loss {
+  Variable variable;  ///< one element, for backward
+  double value = 0;   ///< the same in double
+};
+
+/// ASC: softmax cross-entropy, target [N,K] (one-hot or mixed).
+/// TAG: binary cross-entropy on logits, target [N,K].
+/// SED: binary cross-entropy on probabilities, target [N,T2,K]; the first min(T, T2) label frames count, for the
+/// network
+///      gives 296 label frames for 300 of a 30 s crop.
+[[nodiscard]] Loss task_loss(Task task, const Outputs& outputs, const Tensor& target);
+
+}  // namespace dcase
