@@ -1,0 +1,378 @@
+#include <omp.h>
+
+#include <algorithm>
+#include <mutex>
+#include <optional>
+#include <utility>
+#include <vector>
+
+#include "kernels/common/map.hpp"
+#include "kernels/common/onednn.hpp"
+#include "kernels/conv2d/conv2d.hpp"
+#include "kernels/elementwise/reorder.hpp"
+
+namespace dcase {
+namespace {
+
+using onednn::Convolution;
+using onednn::MapLayout;
+using ConvolutionPtr = std::shared_ptr<const Convolution>;
+
+constexpr std::int64_t kGroup = 16;     // channels of a grouped map, and of Winograd's register block
+constexpr std::size_t kAlignment = 64;  // of the arrays that oneDNN's Winograd code takes
+
+/// What a prepared convolution is looked up by.
+struct Request {
+  Conv2dShape shape;
+  ConvPass pass = ConvPass::kForward;
+  ConvAlgorithm algorithm = ConvAlgorithm::kAuto;
+  MapLayout x = MapLayout::kChannelsLast;
+  MapLayout y = MapLayout::kChannelsLast;
+  int threads = 1;
+  friend bool operator==(const Request&, const Request&) = default;
+};
+
+bool is_layout(const View<const float>& map, MapLayout layout) {
+  return layout == MapLayout::kGrouped16 ? map.dim(4) == kGroup : map.dim(1) == 1;
+}
+
+MapLayout layout_of(const View<const float>& map) {
+  return map.dim(1) == 1 ? MapLayout::kChannelsLast : MapLayout::kGrouped16;
+}
+
+ConvolutionPtr create(const Request& r, bool winograd, MapLayout x, MapLayout y) {
+  static_assert(static_cast<int>(ConvPass::kWeightGradient) == static_cast<int>(onednn::Pass::kWeightGradient) &&
+                static_cast<int>(ConvPass::kDataGradient) == static_cast<int>(onednn::Pass::kDataGradient));
+  const Conv2dShape& s = r.shape;
+  return Convolution::create({.pass = static_cast<onednn::Pass>(r.pass),
+                              .winograd = winograd,
+                              .x_layout = x,
+                              .y_layout = y,
+                              .N = s.N,
+                              .Ci = s.Ci,
+                              .M = s.M,
+                              .T = s.T,
+                              .Co = s.Co,
+                              .My = s.My(),
+                              .Ty = s.Ty(),
+                              .Km = s.Km,
+                              .Kt = s.Kt,
+                              .stride_m = s.stride_m,
+                              .stride_t = s.stride_t,
+                              .threads = r.threads});
+}
+
+/// Whether the formula of F(4x4,3x3) and the layout it needs apply; oneDNN or the processor may still lack it.
+bool suits_winograd(const Conv2dShape& s) {
+  return s.Km == 3 && s.Kt == 3 && s.stride_m == 1 && s.stride_t == 1 && s.Ci % kGroup == 0 && s.Co % kGroup == 0 &&
+         s.N * s.Ci * s.Co * s.My() * s.Ty() > 0;
+}
+
+/// Whether Winograd is the faster of the two.
+bool prefers_winograd(const Conv2dShape& s) {
+  const std::int64_t tiles = s.N * ((s.My() + 3) / 4) * ((s.Ty() + 3) / 4);
+  return s.Ci >= 32 && s.Co >= 32 && tiles >= 64;
+}
+
+ConvolutionPtr create_winograd(const Request& r) {
+  if (!suits_winograd(r.shape) || onednn::isa() < onednn::Isa::kAvx512) return nullptr;
+  return create(r, true, MapLayout::kGrouped16, MapLayout::kGrouped16);
+}
+
+/// Direct convolution in the maps' own layouts where oneDNN has code for them, else channels-last, which it always has.
+ConvolutionPtr create_direct(const Request& r) {
+  if (ConvolutionPtr own = create(r, false, r.x, r.y); own && !own->is_reference()) return own;
+  ConvolutionPtr last = create(r, false, MapLayout::kChannelsLast, MapLayout::kChannelsLast);
+  DCASE_CHECK(last != nullptr, "conv2d: oneDNN ", onednn::version(), " has no convolution for w [", r.shape.Co, ",",
+              r.shape.Ci, ",", r.shape.Km, ",", r.shape.Kt, "]");
+  return last;
+}
+
+ConvolutionPtr create(const Request& r) {
+  if (r.algorithm == ConvAlgorithm::kWinograd || (r.algorithm == ConvAlgorithm::kAuto && prefers_winograd(r.shape))) {
+    if (ConvolutionPtr winograd = create_winograd(r)) return winograd;
+    DCASE_CHECK(r.algorithm == ConvAlgorithm::kAuto, "conv2d: no Winograd convolution for w [", r.shape.Co, ",",
+                r.shape.Ci, ",", r.shape.Km, ",", r.shape.Kt, "], stride ", r.shape.stride_m, "x", r.shape.stride_t,
+                " on this machine (3x3, stride 1, channels in 16s and AVX-512 are needed): use kAuto");
+  }
+  return create_direct(r);
+}
+
+}  // namespace
+
+struct Conv2dPack::State {
+  struct Ready {
+    Request request;
+    ConvolutionPtr convolution;
+  };
+  struct WeightCopy {
+    onednn::Layout layout;
+    std::unique_ptr<Scratch<float>> memory;
+    const float* source;  // the canonical weights it was made from, and their version
+    std::uint64_t version;
+  };
+  // Preparing costs about 10 us when oneDNN's own cache hits: as much as a small layer of a width/8 model runs.
+  static constexpr std::size_t kRecent = 32;
+
+  std::mutex mutex;
+  std::vector<Ready> recent;  // latest last
+  std::vector<WeightCopy> copies;
+
+  ConvolutionPtr prepare(const Request& request) {
+    const std::lock_guard lock(mutex);
+    const auto found =
+        std::find_if(recent.rbegin(), recent.rend(), [&](const Ready& ready) { return ready.request == request; });
+    if (found != recent.rend()) {
+      std::rotate(recent.rbegin(), found, found + 1);
+    } else {
+      ConvolutionPtr made = create(request);
+      if (recent.size() == kRecent) recent.erase(recent.begin());
+      recent.push_back({request, std::move(made)});
+    }
+    return recent.back().convolution;
+  }
+
+  /// The weights in the layout that `convolution` takes.
+  float* weights(const Convolution& convolution, const float* w, std::uint64_t version, const Context& context) {
+    const std::lock_guard lock(mutex);
+    auto copy = std::find_if(copies.begin(), copies.end(),
+                             [&](const WeightCopy& c) { return c.layout == convolution.weights_layout(); });
+    if (copy == copies.end()) {
+      const auto size = static_cast<std::int64_t>(convolution.weights_layout().bytes() / sizeof(float));
+      copies.push_back({.layout = convolution.weights_layout(),
+                        .memory = std::make_unique<Scratch<float>>(context, size),
+                        .source = nullptr,
+                        .version = 0});
+      copy = copies.end() - 1;
+    }
+    if (copy->source != w || copy->version != version) {
+      copy->source = nullptr;  // should packing throw, the copy is not taken for good
+      convolution.pack_weights(w, copy->memory->data(), context);
+      copy->source = w;
+      copy->version = version;
+    }
+    return copy->memory->data();
+  }
+};
+
+Conv2dPack::Conv2dPack() : state_(std::make_unique<State>()) {}
+Conv2dPack::~Conv2dPack() = default;
+Conv2dPack::Conv2dPack(Conv2dPack&&) noexcept = default;
+Conv2dPack& Conv2dPack::operator=(Conv2dPack&&) noexcept = default;
+
+namespace {
+
+bool is_aligned(const void* pointer) { return reinterpret_cast<std::uintptr_t>(pointer) % kAlignment == 0; }
+
+View<float> map_in(MapLayout layout, float* data, const View<const float>& like) {
+  const std::int64_t b = layout == MapLayout::kGrouped16 ? kGroup : channels(like);
+  return {data, {like.dim(0), channels(like) / b, like.dim(2), like.dim(3), b}};
+}
+
+/// A map to read in the layout wanted: the caller's memory where that will do, else a converted copy.
+class MapInput {
+ public:
+  MapInput(const View<const float>& map, MapLayout layout, const Context& context) : data_(map.data) {
+    if (is_layout(map, layout) && is_aligned(map.data)) return;
+    copy_.emplace(context, map.size());
+    reorder_map<float>({.x = map, .y = map_in(layout, copy_->data(), map)}, context);
+    data_ = copy_->data();
+  }
+  [[nodiscard]] float* data() const { return const_cast<float*>(data_); }  // read only, see onednn::Convolution::run
+
+ private:
+  std::optional<Scratch<float>> copy_;
+  const float* data_;
+};
+
+/// A map to write in the layout wanted; finish() brings it to the caller's memory by `mode`.
+class MapOutput {
+ public:
+  MapOutput(const View<float>& map, MapLayout layout, GradMode mode, const Context& context)
+      : map_(map), layout_(layout), mode_(mode), context_(context), data_(map.data) {
+    if (is_layout(map, layout) && is_aligned(map.data) && mode == GradMode::kSet) return;
+    copy_.emplace(context, map.size());
+    data_ = copy_->data();
+  }
+  [[nodiscard]] float* data() const { return data_; }
+  void finish() const {
+    if (copy_) reorder_map<float>({.x = map_in(layout_, data_, map_), .y = map_, .mode = mode_}, context_);
+  }
+
+ private:
+  View<float> map_;
+  MapLayout layout_;
+  GradMode mode_;
+  const Context& context_;
+  std::optional<Scratch<float>> copy_;
+  float* data_;
+};
+
+ConvolutionPtr prepare(Conv2dPack* pack, const Request& request) {
+  return pack != nullptr ? pack->state().prepare(request) : create(request);
+}
+
+/// The weights for one call: from the pack, or prepared for this call alone.
+class Weights {
+ public:
+  Weights(const Convolution& convolution, const View<const float>& w, Conv2dPack* pack, std::uint64_t version,
+          const Context& context) {
+    if (pack != nullptr) {
+      data_ = pack->state().weights(convolution, w.data, version, context);
+    } else {
+      own_.emplace(context, static_cast<std::int64_t>(convolution.weights_layout().bytes() / sizeof(float)));
+      convolution.pack_weights(w.data, own_->data(), context);
+      data_ = own_->data();
+    }
+  }
+  [[nodiscard]] float* data() const { return data_; }
+
+ private:
+  std::optional<Scratch<float>> own_;
+  float* data_ = nullptr;
+};
+
+void backward_data(const Conv2dBackward<float>& a, const Conv2dShape& shape, const Context& context) {
+  if (a.dy.size() == 0 || a.dx.size() == 0) {
+    if (a.dx_mode == GradMode::kSet) std::fill_n(a.dx.data, a.dx.size(), 0.0F);
+    return;
+  }
+  const ConvolutionPtr conv = prepare(a.pack, {.shape = shape,
+                                               .pass = ConvPass::kDataGradient,
+                                               .algorithm = a.algorithm,
+                                               .x = layout_of(a.dx),
+                                               .y = layout_of(a.dy),
+                                               .threads = omp_get_max_threads()});
+  const Weights w(*conv, a.w, a.pack, a.version, context);
+  const MapInput dy(a.dy, conv->spec().y_layout, context);
+  const MapOutput dx(a.dx, conv->spec().x_layout, a.dx_mode, context);
+  conv->run(dx.data(), w.data(), dy.data(), context);
+  dx.finish();
+}
+
+void backward_weights(const Conv2dBackward<float>& a, const Conv2dShape& shape, const Context& context) {
+  if (a.dy.size() == 0 || a.x.size() == 0) {
+    if (a.dw_mode == GradMode::kSet) std::fill_n(a.dw.data, a.dw.size(), 0.0F);
+    return;
+  }
+  const ConvolutionPtr conv = prepare(a.pack, {.shape = shape,
+                                               .pass = ConvPass::kWeightGradient,
+                                               .algorithm = a.algorithm,
+                                               .x = layout_of(a.x),
+                                               .y = layout_of(a.dy),
+                                               .threads = omp_get_max_threads()});
+  const MapInput x(a.x, conv->spec().x_layout, context);
+  const MapInput dy(a.dy, conv->spec().y_layout, context);
+  const Scratch<float> dw(context, static_cast<std::int64_t>(conv->weights_layout().bytes() / sizeof(float)));
+  conv->run(x.data(), dw.data(), dy.data(), context);
+  conv->unpack_weights(dw.data(), a.dw.data, a.dw_mode == GradMode::kAdd, context);
+}
+
+void check_layout(const char* op, const char* field, const View<const float>& map) {
+  check_map(op, field, map);
+  DCASE_CHECK(map.dim(1) == 1 || map.dim(4) == kGroup, op, ": ", field, " has shape ", shape_string(map),
+              ", expected channels-last [N,1,M,T,C] or grouped by ", kGroup);
+}
+
+}  // namespace
+
+const char* name(ConvAlgorithm algorithm) {
+  switch (algorithm) {
+    case ConvAlgorithm::kDirect:
+      return "direct";
+    case ConvAlgorithm::kWinograd:
+      return "winograd";
+    case ConvAlgorithm::kAuto:
+      break;
+  }
+  return "auto";
+}
+
+Conv2dShape conv2d_shape(const char* op, const View<const float>& x, const View<const float>& w,
+                         const View<const float>& y, std::int64_t stride_m, std::int64_t stride_t) {
+  DCASE_CHECK(w.rank == 4, op, ": w has shape ", shape_string(w), ", expected [Co,Ci,Km,Kt]");
+  DCASE_CHECK(w.present() || w.size() == 0, op, ": w is missing");
+  DCASE_CHECK(w.dim(2) >= 1 && w.dim(3) >= 1, op, ": w has shape ", shape_string(w), ": an empty kernel");
+  DCASE_CHECK(stride_m >= 1 && stride_t >= 1, op, ": stride ", stride_m, "x", stride_t, ", expected at least 1");
+  check_layout(op, "x", x);
+  check_layout(op, "y", y);
+  const Conv2dShape s{.N = x.dim(0),
+                      .Ci = w.dim(1),
+                      .M = x.dim(2),
+                      .T = x.dim(3),
+                      .Co = w.dim(0),
+                      .Km = w.dim(2),
+                      .Kt = w.dim(3),
+                      .stride_m = stride_m,
+                      .stride_t = stride_t};
+  DCASE_CHECK(channels(x) == s.Ci, op, ": x has ", channels(x), " channels, w takes ", s.Ci);
+  check_map(op, "y", y, s.N, s.Co, s.My(), s.Ty());
+  return s;
+}
+
+Conv2dPlan conv2d_plan(const Conv2dShape& shape, const Context& context, ConvAlgorithm wanted) {
+  require_cpu(context, "conv2d_plan");
+  const Request request{.shape = shape, .algorithm = wanted, .threads = omp_get_max_threads()};
+  if (shape.N * shape.Ci * shape.Co * shape.My() * shape.Ty() > 0 && wanted != ConvAlgorithm::kDirect &&
+      create(request)->spec().winograd) {
+    return {.algorithm = ConvAlgorithm::kWinograd, .x_group = kGroup, .y_group = kGroup};
+  }
+  return {.algorithm = ConvAlgorithm::kDirect, .x_group = shape.Ci, .y_group = shape.Co};
+}
+
+std::string conv2d_implementation(const Conv2dShape& shape, ConvPass pass, const Context& context,
+                                  ConvAlgorithm algorithm) {
+  require_cpu(context, "conv2d_implementation");
+  return create({.shape = shape, .pass = pass, .algorithm = algorithm, .threads = omp_get_max_threads()})
+      ->implementation();
+}
+
+Cost conv2d_cost(const Conv2dShape& s, ConvPass pass) {
+  const auto product = [](std::initializer_list<std::int64_t> sizes) {
+    double p = 1;
+    for (const std::int64_t size : sizes) p *= static_cast<double>(size);
+    return p;
+  };
+  (void)pass;  // each pass reads two of the three arrays and writes the third
+  return {.flops = 2 * product({s.N, s.Co, s.My(), s.Ty(), s.Ci, s.Km, s.Kt}),
+          .bytes = sizeof(float) * (product({s.N, s.Ci, s.M, s.T}) + product({s.Co, s.Ci, s.Km, s.Kt}) +
+                                    product({s.N, s.Co, s.My(), s.Ty()}))};
+}
+
+namespace cpu {
+
+void conv2d_forward(const Conv2dForward<float>& a, const Context& context) {
+  const Conv2dShape shape = conv2d_shape("conv2d_forward", a.x, a.w, a.y, a.stride_m, a.stride_t);
+  if (a.x.size() == 0 || a.w.size() == 0 || a.y.size() == 0) {
+    std::fill_n(a.y.data, a.y.size(), 0.0F);
+    return;
+  }
+  const ConvolutionPtr conv = prepare(a.pack, {.shape = shape,
+                                               .pass = ConvPass::kForward,
+                                               .algorithm = a.algorithm,
+                                               .x = layout_of(a.x),
+                                               .y = layout_of(a.y),
+                                               .threads = omp_get_max_threads()});
+  const Weights w(*conv, a.w, a.pack, a.version, context);
+  const MapInput x(a.x, conv->spec().x_layout, context);
+  const MapOutput y(a.y, conv->spec().y_layout, GradMode::kSet, context);
+  conv->run(x.data(), w.data(), y.data(), context);
+  y.finish();
+}
+
+void conv2d_backward(const Conv2dBackward<float>& a, const Context& context) {
+  constexpr const char* kOp = "conv2d_backward";
+  DCASE_CHECK(!a.dx.present() || a.w.present(), kOp, ": dx is wanted, w is missing");
+  DCASE_CHECK(!a.dw.present() || a.x.present(), kOp, ": dw is wanted, x is missing");
+  if (a.dx.present()) {
+    const Conv2dShape shape = conv2d_shape(kOp, a.dx, a.w, a.dy, a.stride_m, a.stride_t);
+    backward_data(a, shape, context);
+  }
+  if (a.dw.present()) {
+    const Conv2dShape shape = conv2d_shape(kOp, a.x, a.dw, a.dy, a.stride_m, a.stride_t);
+    backward_weights(a, shape, context);
+  }
+}
+
+}  // namespace cpu
+}  // namespace dcase
