@@ -3,7 +3,8 @@
 ///
 ///     y[n,co,i,j] = sum over ci,a,b of  w[co,ci,a,b] * x[n,ci, i*stride_m + a - Km/2, j*stride_t + b - Kt/2]
 ///
-/// with zeros outside the map: padding K/2 (integer division) on both sides, so My = (M + 2*(Km/2) - Km)/stride_m + 1.
+/// with zeros outside the map: padding K/2 (integer division) on both sides, so My = (M + 2*(Km/2) - Km)/stride_m + 1
+/// (none where the kernel does not fit).
 ///
 /// Layouts. A map is [N,G,M,T,B] with C = G*B channels, channel c = g*B + b. Two kinds are taken, for x and y (and
 /// their gradients) independently: channels-last, G = 1; and grouped by 16, B = 16. conv2d_plan says which one the
@@ -38,9 +39,15 @@ struct Conv2dShape {
   std::int64_t stride_m = 1;
   std::int64_t stride_t = 1;
 
-  [[nodiscard]] std::int64_t My() const { return (M + 2 * (Km / 2) - Km) / stride_m + 1; }
-  [[nodiscard]] std::int64_t Ty() const { return (T + 2 * (Kt / 2) - Kt) / stride_t + 1; }
+  [[nodiscard]] std::int64_t My() const { return outputs(M, Km, stride_m); }
+  [[nodiscard]] std::int64_t Ty() const { return outputs(T, Kt, stride_t); }
   friend bool operator==(const Conv2dShape&, const Conv2dShape&) = default;
+
+ private:
+  static std::int64_t outputs(std::int64_t size, std::int64_t k, std::int64_t stride) {
+    const std::int64_t room = size + 2 * (k / 2) - k;
+    return room < 0 ? 0 : room / stride + 1;
+  }
 };
 
 /// How the backend wants to run a shape.
@@ -56,12 +63,12 @@ struct Conv2dPlan {
                                      ConvAlgorithm wanted = ConvAlgorithm::kAuto);
 
 /// What a layer keeps between calls: copies of its weights in the layouts the backend computes in, and the prepared
-/// kernels of recent shapes. Copies are rebuilt when the `version` passed with the weights differs from the one they
+/// convolutions of recent shapes. Copies are rebuilt when the `version` passed with the weights differs from the one they
 /// were built from, so the owner counts it up after each change of the weights. One pack serves one weight tensor, for
 /// forward and both gradients and for any number of shapes.
 ///
-/// Concurrent calls with one pack are safe as long as they pass the same version. The memory belongs to the allocator
-/// of the first call's context, which outlives the pack.
+/// Concurrent calls with one pack are safe as long as they pass the same version. The copies live in the memory of the
+/// contexts' allocator, which outlives the pack.
 class Conv2dPack {
  public:
   Conv2dPack();
@@ -134,8 +141,8 @@ enum class ConvPass : std::uint8_t { kForward, kDataGradient, kWeightGradient };
 /// Work of the direct formula (Winograd does fewer products), and traffic when every array moves once.
 [[nodiscard]] Cost conv2d_cost(const Conv2dShape& shape, ConvPass pass);
 
-/// Sizes read from the views and checked against each other: layouts, channels, map sizes.
-/// `op` and the field names stand in the message. An absent x or w is not looked at, but not both may be absent.
+/// Sizes read from the views (dx, dw and dy stand for x, w and y as well) and checked against each other: layouts,
+/// channels, map sizes. `op` stands in the message.
 [[nodiscard]] Conv2dShape conv2d_shape(const char* op, const View<const float>& x, const View<const float>& w,
                                        const View<const float>& y, std::int64_t stride_m, std::int64_t stride_t);
 
