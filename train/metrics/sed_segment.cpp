@@ -1,0 +1,124 @@
+#include <algorithm>
+
+#include "kernels/common/error.hpp"
+#include "train/metrics/sed_metrics.hpp"
+#include "train/metrics/sed_score.hpp"
+
+namespace dcase {
+
+namespace {
+
+/// Activity by segment and class of one item.
+[[nodiscard]] Roll segments_of(const std::vector<SoundEvent>& events, std::int64_t segments, std::int64_t classes,
+                               const SedItem& item, std::int64_t segment_us) {
+  Roll roll{.frames = segments, .classes = classes};
+  roll.active.assign(static_cast<std::size_t>(segments * classes), 0);
+  for (const SoundEvent& e : events) {
+    const std::int64_t last = std::min(e.offset, item.length);
+    if (e.onset >= last) continue;  // empty, or wholly beyond the end
+    for (std::int64_t s = e.onset / segment_us; s <= (last - 1) / segment_us; ++s) {
+      roll.active[static_cast<std::size_t>(s * classes + e.label)] = 1;
+    }
+  }
+  return roll;
+}
+
+/// Frames of all rolls in one, one block a row: the maximum over the block without its last frame.
+[[nodiscard]] Roll released_blocks(std::span<const Roll> rolls, std::int64_t block) {
+  Roll all{.frames = 0, .classes = rolls.empty() ? 0 : rolls[0].classes};
+  for (const Roll& roll : rolls) {
+    DCASE_CHECK(roll.classes == all.classes, "reference_sed_metrics: rolls of ", roll.classes, " and ", all.classes,
+                " classes");
+    all.frames += roll.frames;
+    all.active.insert(all.active.end(), roll.active.begin(), roll.active.end());
+  }
+  Roll blocks{.frames = (all.frames + block - 1) / block, .classes = all.classes};
+  blocks.active.assign(static_cast<std::size_t>(blocks.frames * blocks.classes), 0);
+  for (std::int64_t t = 0; t < all.frames; ++t) {
+    if (t % block == block - 1) continue;
+    for (std::int64_t c = 0; c < all.classes; ++c) {
+      if (all.at(t, c)) blocks.active[static_cast<std::size_t>(t / block * all.classes + c)] = 1;
+    }
+  }
+  return blocks;
+}
+
+/// Outcomes of one segment, all classes together.
+[[nodiscard]] Counts count_segment(const Roll& truth, const Roll& output, std::int64_t segment) {
+  Counts counts;
+  for (std::int64_t c = 0; c < truth.classes; ++c) {
+    const bool reference = truth.at(segment, c);
+    const bool detected = output.at(segment, c);
+    counts += {.tp = reference && detected, .fp = detected && !reference, .fn = reference && !detected};
+  }
+  return counts;
+}
+
+}  // namespace
+
+SegmentMetrics segment_metrics(std::span<const std::string> classes, std::span<const SedItem> items,
+                               const SegmentOptions& options) {
+  DCASE_CHECK(options.segment_us > 0, "segment_metrics: a segment of ", options.segment_us, " microseconds");
+  SegmentMetrics m;
+  m.options = options;
+  detail::begin_sed_score(m, classes, items);
+  const auto width = static_cast<std::int64_t>(classes.size());
+  for (const SedItem& item : items) {
+    const std::int64_t segments = (item.length + options.segment_us - 1) / options.segment_us;
+    const Roll truth = segments_of(item.truth, segments, width, item, options.segment_us);
+    const Roll output = segments_of(item.output, segments, width, item, options.segment_us);
+    for (std::int64_t s = 0; s < segments; ++s) {
+      const Counts counts = count_segment(truth, output, s);
+      m.substitutions += std::min(counts.fp, counts.fn);
+      m.deletions += std::max<std::int64_t>(0, counts.fn - counts.fp);
+      m.insertions += std::max<std::int64_t>(0, counts.fp - counts.fn);
+      for (std::int64_t c = 0; c < width; ++c) {
+        const bool reference = truth.at(s, c);
+        const bool detected = output.at(s, c);
+        m.classes[static_cast<std::size_t>(c)].counts +=
+            {.tp = reference && detected, .fp = detected && !reference, .fn = reference && !detected};
+      }
+    }
+    m.segments += segments;
+  }
+  detail::finish_sed_score(m, options.undefined);
+  const auto references = static_cast<double>(m.counts.references());
+  m.everything_on_f1 =
+      references == 0 ? ratio(0, 0) : ratio(2 * references, references + static_cast<double>(m.segments * width));
+  return m;
+}
+
+ReferenceSedMetrics reference_sed_metrics(std::span<const Roll> truth, std::span<const Roll> output,
+                                          std::int64_t block_frames) {
+  DCASE_CHECK(block_frames > 1, "reference_sed_metrics: blocks of ", block_frames, " frames");
+  DCASE_CHECK(truth.size() == output.size(), "reference_sed_metrics: ", truth.size(), " and ", output.size(), " files");
+  std::int64_t frames = 0;
+  for (std::size_t i = 0; i < truth.size(); ++i) {
+    DCASE_CHECK(truth[i].frames == output[i].frames && truth[i].classes == output[i].classes,
+                "reference_sed_metrics: file ", i, " has ", truth[i].frames, "x", truth[i].classes, " labels and ",
+                output[i].frames, "x", output[i].classes, " decisions");
+    frames += truth[i].frames;
+  }
+  const Roll reference = released_blocks(truth, block_frames);
+  const Roll detected = released_blocks(output, block_frames);
+  Counts all;
+  std::int64_t errors = 0;
+  std::int64_t references = 0;  // of the complete blocks
+  for (std::int64_t b = 0; b < reference.frames; ++b) {
+    const Counts counts = count_segment(reference, detected, b);
+    all += counts;
+    if (b < frames / block_frames) {
+      errors += std::max(counts.fp, counts.fn);  // = S + D + I
+      references += counts.references();
+    }
+  }
+  constexpr double kEpsilon = 1e-8;  // of the released code
+  const auto tp = static_cast<double>(all.tp);
+  const double precision = tp / (static_cast<double>(all.outputs()) + kEpsilon);
+  const double recall = tp / (static_cast<double>(all.references()) + kEpsilon);
+  return {.block_frames = block_frames,
+          .f1 = 2 * precision * recall / (precision + recall + kEpsilon),
+          .error_rate = ratio(static_cast<double>(errors), static_cast<double>(references))};
+}
+
+}  // namespace dcase
