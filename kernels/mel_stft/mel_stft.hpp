@@ -154,7 +154,7 @@ class MelMoments {
 /// Results do not depend on the number of threads, on the batch around an item, or on which frames are asked for.
 namespace cpu {
 void mel_forward(std::span<const MelForward> items, const MelTables& tables, const Context& context);
-void mel_forward(const MelBatchForward& a, const MelTables& tables, const Context& context);
+void mel_batch_forward(const MelBatchForward& a, const MelTables& tables, const Context& context);
 void mel_statistics(const MelStatistics& a, const Context& context);
 void mel_normalize(const MelNormalize& a, const MelParameters& parameters, const Context& context);
 void mel_repeat(const MelRepeat& a, const Context& context);
@@ -170,9 +170,9 @@ inline void mel_forward(std::span<const MelForward> items, const MelTables& tabl
   require_cpu(context, "mel_forward");
   cpu::mel_forward(items, tables, context);
 }
-inline void mel_forward(const MelBatchForward& a, const MelTables& tables, const Context& context) {
-  require_cpu(context, "mel_forward");
-  cpu::mel_forward(a, tables, context);
+inline void mel_batch_forward(const MelBatchForward& a, const MelTables& tables, const Context& context) {
+  require_cpu(context, "mel_batch_forward");
+  cpu::mel_batch_forward(a, tables, context);
 }
 inline void mel_statistics(const MelStatistics& a, const Context& context) {
   require_cpu(context, "mel_statistics");

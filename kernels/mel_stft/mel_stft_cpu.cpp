@@ -144,17 +144,18 @@ void mel_forward(std::span<const MelForward> items, const MelTables& tables, con
   mel_forward(items, tables, context, *variant);
 }
 
-void mel_forward(const MelBatchForward& a, const MelTables& tables, const Context& context) {
-  DCASE_CHECK(a.pcm.f32.present() != a.pcm.i16.present(), "mel_forward: pcm needs either float or 16-bit samples");
-  DCASE_CHECK(a.pcm.rank() == 2, "mel_forward: a batch of pcm has ", a.pcm.rank(), " axes, expected [N,S]");
+void mel_batch_forward(const MelBatchForward& a, const MelTables& tables, const Context& context) {
+  DCASE_CHECK(a.pcm.f32.present() != a.pcm.i16.present(),
+              "mel_batch_forward: pcm needs either float or 16-bit samples");
+  DCASE_CHECK(a.pcm.rank() == 2, "mel_batch_forward: a batch of pcm has ", a.pcm.rank(), " axes, expected [N,S]");
   const std::int64_t N = a.pcm.dim(0);
   const std::int64_t S = a.pcm.dim(1);
   const std::int64_t M = tables.parameters().mels;
   const std::int64_t T = a.out.rank >= 3 ? a.out.dim(2) : 0;
   if (a.out.rank == 4) {
-    check_shape("mel_forward", "out", a.out, {N, M, T, 1});
+    check_shape("mel_batch_forward", "out", a.out, {N, M, T, 1});
   } else {
-    check_shape("mel_forward", "out", a.out, {N, M, T});
+    check_shape("mel_batch_forward", "out", a.out, {N, M, T});
   }
   std::vector<MelForward> items;
   for (std::int64_t n = 0; n < N; ++n) {
