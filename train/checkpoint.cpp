@@ -1,0 +1,80 @@
+#include "train/checkpoint.hpp"
+
+#include <span>
+
+namespace dcase {
+namespace {
+
+using nlohmann::json;
+
+constexpr const char* kTrain = "dcasenet.train";
+constexpr const char* kPrefix = "train.";
+
+[[noreturn]] void damaged(const Archive& archive, const std::string& what) {
+  fail(ErrorKind::kData, archive.path(), ": metadata ", kTrain, " is damaged: ", what);
+}
+
+std::int64_t count_at(const Archive& archive, const json& object, const char* key) {
+  const auto it = object.find(key);
+  if (it == object.end() || !it->is_number_integer() || it->get<std::int64_t>() < 0) {
+    damaged(archive, concat("no count \"", key, "\""));
+  }
+  return it->get<std::int64_t>();
+}
+
+}  // namespace
+
+void save_checkpoint(const std::string& path, const Model& model, const Optimizer& optimizer, const TrainState& state) {
+  json best = json::object();
+  for (const auto& [task, b] : state.best) best[task] = {{"value", b.value}, {"step", b.step}};
+  const json train = {{"step", state.step},
+                      {"optimizer_steps", optimizer.steps()},
+                      {"best", best},
+                      {"config", state.config},
+                      {"window", state.window},
+                      {"window_steps", state.window_steps},
+                      {"device", state.device},
+                      {"threads", state.threads}};
+  ArchiveWriter writer;
+  model.write(writer);
+  for (const auto& [name, tensor] : optimizer.state()) writer.add(kPrefix + name, View<const float>(tensor));
+  writer.metadata(kTrain, train.dump());
+  writer.write(path);
+}
+
+TrainState read_train_state(const Archive& archive) {
+  const auto it = archive.metadata().find(kTrain);
+  if (it == archive.metadata().end()) {
+    fail(ErrorKind::kData, archive.path(), ": a model without training state; train on from it with --init instead");
+  }
+  const json j = json::parse(it->second, nullptr, false);
+  if (!j.is_object()) damaged(archive, "no JSON object");
+  TrainState state;
+  state.step = count_at(archive, j, "step");
+  state.window_steps = count_at(archive, j, "window_steps");
+  state.threads = static_cast<int>(count_at(archive, j, "threads"));
+  try {
+    state.device = j.at("device").get<std::string>();
+    state.config = j.at("config");
+    state.window = j.at("window").get<std::map<std::string, double>>();
+    for (const auto& [task, best] : j.at("best").items()) {
+      state.best[task] = {.value = best.at("value").get<double>(), .step = best.at("step").get<std::int64_t>()};
+    }
+  } catch (const json::exception& error) {
+    damaged(archive, error.what());
+  }
+  return state;
+}
+
+void restore_checkpoint(const Archive& archive, Model& model, Optimizer& optimizer) {
+  const json j = json::parse(archive.metadata().at(kTrain), nullptr, false);
+  const std::int64_t steps = count_at(archive, j, "optimizer_steps");
+  for (const auto& [name, tensor] : optimizer.state()) archive.require_shape(kPrefix + name, {tensor.size()});
+  model.read_state(archive);
+  for (const auto& [name, tensor] : optimizer.state()) {
+    archive.read_floats(kPrefix + name, std::span(tensor.data(), static_cast<std::size_t>(tensor.size())));
+  }
+  optimizer.set_steps(steps);
+}
+
+}  // namespace dcase
