@@ -128,7 +128,7 @@ void Batcher::make_clips(const std::vector<Example>& chosen, std::int64_t step, 
     fill_row(source_.task == Task::kAsc ? *item.scene : *item.tags, batch.target.data() + n * classes_,
              static_cast<std::int32_t>(classes_));
   }
-  mel_forward(MelBatchForward{.pcm = View<const float>(pcm), .out = batch.x}, tables_, backend_->context());
+  mel_batch_forward(MelBatchForward{.pcm = View<const float>(pcm), .out = batch.x}, tables_, backend_->context());
   mel_normalize({.x = batch.x, .mean = {}, .std = {}}, tables_.parameters(), backend_->context());
 }
 
