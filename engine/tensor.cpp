@@ -77,6 +77,12 @@ Tensor Tensor::clone() const {
   return copy;
 }
 
+Tensor Tensor::copied_to(BackendPtr backend) const {
+  Tensor copy(shape(), std::move(backend));
+  copy.copy_from(*this);
+  return copy;
+}
+
 void Tensor::fill(float value) const { std::fill_n(view_.data, size(), value); }
 
 void Tensor::copy_from(const Tensor& other) const {

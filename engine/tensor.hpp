@@ -47,6 +47,8 @@ class Tensor {
   /// Part of a flat tensor as a tensor of its own, sharing storage: `shape` elements from `offset` on.
   [[nodiscard]] Tensor slice(std::int64_t offset, const Shape& shape) const;
   [[nodiscard]] Tensor clone() const;
+  /// A copy in the memory of another backend.
+  [[nodiscard]] Tensor copied_to(BackendPtr backend) const;
   [[nodiscard]] Tensor like() const { return Tensor(shape(), backend_); }
 
   void fill(float value) const;

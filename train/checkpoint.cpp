@@ -27,14 +27,10 @@ std::int64_t count_at(const Archive& archive, const json& object, const char* ke
 void save_checkpoint(const std::string& path, const Model& model, const Optimizer& optimizer, const TrainState& state) {
   json best = json::object();
   for (const auto& [task, b] : state.best) best[task] = {{"value", b.value}, {"step", b.step}};
-  const json train = {{"step", state.step},
-                      {"optimizer_steps", optimizer.steps()},
-                      {"best", best},
-                      {"config", state.config},
-                      {"window", state.window},
-                      {"window_steps", state.window_steps},
-                      {"device", state.device},
-                      {"threads", state.threads}};
+  const json train = {{"step", state.step},     {"optimizer_steps", optimizer.steps()},
+                      {"best", best},           {"config", state.config},
+                      {"window", state.window}, {"window_steps", state.window_steps},
+                      {"device", state.device}, {"threads", state.threads}};
   ArchiveWriter writer;
   model.write(writer);
   for (const auto& [name, tensor] : optimizer.state()) writer.add(kPrefix + name, View<const float>(tensor));

@@ -24,7 +24,8 @@ std::vector<std::int64_t> permutation(std::int64_t n, const RandomKey& key) {
   return order;
 }
 
-// Samples first .. first+count-1 of a signal; zeros beyond its end (padded recordings).
+}  // namespace
+
 void read_samples(const PcmCache::Item& item, int signal, std::int64_t first, std::int64_t count, float* out) {
   const std::int64_t there = std::clamp<std::int64_t>(item.samples() - first, 0, count);
   if (there > 0) {
@@ -35,8 +36,6 @@ void read_samples(const PcmCache::Item& item, int signal, std::int64_t first, st
   }
   std::fill(out + there, out + count, 0.0F);
 }
-
-}  // namespace
 
 std::vector<Example> training_examples(const TaskSource& source) {
   auto list = examples(*source.dataset, Split::kTrain, source.task,

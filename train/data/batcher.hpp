@@ -39,6 +39,9 @@ struct TaskSource {
 /// Examples of the training split that know the task and are readable, in item order. Throws Error(kData) if none is.
 [[nodiscard]] std::vector<Example> training_examples(const TaskSource& source);
 
+/// Samples first .. first+count-1 of a signal as float; zeros beyond its end.
+void read_samples(const PcmCache::Item& item, int signal, std::int64_t first, std::int64_t count, float* out);
+
 class Batcher {
  public:
   /// Throws Error(kData) where the training split has nothing for the task, Error(kUsage) for sizes that make no sense.
