@@ -68,7 +68,7 @@ struct LabelSets {
 [[nodiscard]] std::string nearest_name(std::string_view name, const std::vector<std::string>& candidates);
 
 /// `text` in quotes for a message: control characters escaped, shortened to 60 bytes. For text from outside.
-[[nodiscard]] std::string quoted(std::string_view text);
+[[nodiscard]] std::string in_quotes(std::string_view text);
 
 /// Well-formed UTF-8: no overlong forms, surrogates or values above U+10FFFF.
 [[nodiscard]] bool is_utf8(std::string_view text);
