@@ -80,7 +80,7 @@ void Model::read_state(const Archive& archive) {
   }
   for (const TensorInfo& tensor : archive.tensors()) {
     if (!tensor.name.starts_with(kTrainPrefix) && !known.contains(tensor.name)) {
-      fail(ErrorKind::kData, archive.path(), ": tensor ", quoted(tensor.name), " is no part of DcaseNet ",
+      fail(ErrorKind::kData, archive.path(), ": tensor ", in_quotes(tensor.name), " is no part of DcaseNet ",
            width_text(info_.architecture));
     }
   }
