@@ -3,6 +3,8 @@
 #include <algorithm>
 #include <cmath>
 
+#include "train/data/asc_dataset.hpp"
+
 namespace dcase {
 namespace {
 
@@ -61,7 +63,7 @@ class Evaluator {
       devices.push_back(item.device);
     });
     std::vector<std::string> groups;
-    for (const std::string& device : devices) groups.push_back(device_group(device));
+    for (const std::string& device : devices) groups.push_back(asc_device_group(device));
     result_.asc = asc_metrics(
         {.classes = classes_, .probabilities = scores, .truth = truth, .devices = devices, .groups = groups});
     return std::move(result_);
@@ -106,14 +108,6 @@ class Evaluator {
   }
 
  private:
-  // DATASETS: devices of TAU 2020 Mobile by whether they are real and were trained on.
-  static std::string device_group(const std::string& device) {
-    if (device == "a" || device == "b" || device == "c") return "real";
-    if (device == "s1" || device == "s2" || device == "s3") return "seen-sim";
-    if (device == "s4" || device == "s5" || device == "s6") return "unseen-sim";
-    return "";
-  }
-
   template <class Use>
   void for_each_item(const Use& use) {
     for (std::size_t i = 0; i < items_.size(); ++i) {
