@@ -44,6 +44,8 @@ ConvolutionPtr create(const Request& r, bool winograd, MapLayout x, MapLayout y)
   static_assert(static_cast<int>(ConvPass::kWeightGradient) == static_cast<int>(onednn::Pass::kWeightGradient) &&
                 static_cast<int>(ConvPass::kDataGradient) == static_cast<int>(onednn::Pass::kDataGradient));
   const Conv2dShape& s = r.shape;
+  // On maps of one row the stride over rows is free. AVX2 has code for equal strides only.
+  const std::int64_t stride_m = s.M == 1 && s.Km == 1 ? s.stride_t : s.stride_m;
   return Convolution::create({.pass = static_cast<onednn::Pass>(r.pass),
                               .winograd = winograd,
                               .x_layout = x,
@@ -57,7 +59,7 @@ ConvolutionPtr create(const Request& r, bool winograd, MapLayout x, MapLayout y)
                               .Ty = s.Ty(),
                               .Km = s.Km,
                               .Kt = s.Kt,
-                              .stride_m = s.stride_m,
+                              .stride_m = stride_m,
                               .stride_t = s.stride_t,
                               .threads = r.threads});
 }
