@@ -157,7 +157,7 @@ TEST_CASE("conv2d: every combination of map layouts equals the reference") {
     check({.shape = {.N = 2, .Ci = 1, .M = 7, .T = 19, .Co = 32}, .y_grouped = y_grouped}, context);
 }
 
-TEST_CASE("conv2d: Winograd is within its error bound of the reference") {
+TEST_CASE("conv2d: Winograd is within its error bound of the reference", "[winograd]") {
   const CpuContext context;
   if (!has_winograd(context)) skip("no Winograd on this machine: it needs AVX-512");
   for (const bool grouped : {false, true}) {
@@ -173,7 +173,7 @@ TEST_CASE("conv2d: Winograd is within its error bound of the reference") {
   }
 }
 
-TEST_CASE("conv2d: a grown model's layer by Winograd and direct agree") {
+TEST_CASE("conv2d: a grown model's layer by Winograd and direct agree", "[winograd]") {
   const CpuContext context;
   if (!has_winograd(context)) skip("no Winograd on this machine: it needs AVX-512");
   const Conv2dShape shape{.N = 2, .Ci = 256, .M = 16, .T = 31, .Co = 256};

@@ -175,7 +175,7 @@ TEST_CASE("conv2d, conv1d: stored reference numbers") {
     check_convolution(archive, group, 2, ConvAlgorithm::kAuto, 1e-6);
 }
 
-TEST_CASE("conv2d: stored reference numbers by Winograd") {
+TEST_CASE("conv2d: stored reference numbers by Winograd", "[winograd]") {
   const CpuContext context;
   const Conv2dShape large{.N = 8, .Ci = 64, .M = 64, .T = 64, .Co = 64};
   if (conv2d_plan(large, context).algorithm != ConvAlgorithm::kWinograd) skip("no Winograd on this machine");
