@@ -10,18 +10,25 @@ namespace {
 
 constexpr std::size_t kMaxNameBytes = 256;
 
-/// Levenshtein distance, case ignored.
+/// Letters to insert, remove, replace, or swap with their neighbour to come from a to b; case ignored.
 std::size_t edit_distance(std::string_view a, std::string_view b) {
-  const auto lower = [](char c) { return std::tolower(static_cast<unsigned char>(c)); };
-  std::vector<std::size_t> row(b.size() + 1);  // distances of the current prefix of a to every prefix of b
+  const auto same = [](char x, char y) {
+    return std::tolower(static_cast<unsigned char>(x)) == std::tolower(static_cast<unsigned char>(y));
+  };
+  // Distances to every prefix of b, of the prefixes of a of lengths i - 2, i - 1 and i.
+  std::vector<std::size_t> two_back(b.size() + 1);
+  std::vector<std::size_t> one_back(b.size() + 1);
+  std::vector<std::size_t> row(b.size() + 1);
   for (std::size_t j = 0; j <= b.size(); ++j) row[j] = j;
   for (std::size_t i = 1; i <= a.size(); ++i) {
-    std::size_t diagonal = row[0];
+    two_back.swap(one_back);
+    one_back.swap(row);
     row[0] = i;
     for (std::size_t j = 1; j <= b.size(); ++j) {
-      const std::size_t substituted = diagonal + (lower(a[i - 1]) == lower(b[j - 1]) ? 0 : 1);
-      diagonal = row[j];
-      row[j] = std::min({row[j] + 1, row[j - 1] + 1, substituted});
+      row[j] = std::min({row[j - 1] + 1, one_back[j] + 1, one_back[j - 1] + (same(a[i - 1], b[j - 1]) ? 0 : 1)});
+      if (i > 1 && j > 1 && same(a[i - 1], b[j - 2]) && same(a[i - 2], b[j - 1])) {
+        row[j] = std::min(row[j], two_back[j - 2] + 1);
+      }
     }
   }
   return row[b.size()];

@@ -63,9 +63,9 @@ struct Conv2dPlan {
                                      ConvAlgorithm wanted = ConvAlgorithm::kAuto);
 
 /// What a layer keeps between calls: copies of its weights in the layouts the backend computes in, and the prepared
-/// convolutions of recent shapes. Copies are rebuilt when the `version` passed with the weights differs from the one they
-/// were built from, so the owner counts it up after each change of the weights. One pack serves one weight tensor, for
-/// forward and both gradients and for any number of shapes.
+/// convolutions of recent shapes. Copies are rebuilt when the `version` passed with the weights differs from the one
+/// they were built from, so the owner counts it up after each change of the weights. One pack serves one weight tensor,
+/// for forward and both gradients and for any number of shapes.
 ///
 /// Concurrent calls with one pack are safe as long as they pass the same version. The copies live in the memory of the
 /// contexts' allocator, which outlives the pack.

@@ -8,11 +8,9 @@ namespace dcase {
 
 Prefetcher::Prefetcher(std::vector<std::shared_ptr<const Batcher>> batchers, std::int64_t first, std::int64_t end,
                        int depth)
-    : batchers_(std::move(batchers)),
-      make_(first),
-      end_(end),
-      depth_(static_cast<std::size_t>(depth)),
-      worker_([this] { work(); }) {}
+    : batchers_(std::move(batchers)), make_(first), end_(end), depth_(static_cast<std::size_t>(depth)), worker_([this] {
+        work();
+      }) {}
 
 Prefetcher::~Prefetcher() {
   {
