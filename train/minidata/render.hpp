@@ -20,7 +20,7 @@ namespace dcase {
 
 struct MinidataOptions {
   std::uint64_t seed = 1;
-  double scale = 1;      ///< of the number of files: 1 takes 275 MB; 0.01 .. 10, never less than one file of a kind
+  double scale = 1;      ///< of the number of files: 1 takes 293 MB; 0.01 .. 10, with a file of each kind at least
   int rate = 24000;      ///< Hz, of asc and tag: 24000, which is all the clips hold, or 44100 as in the original sets
   bool replace = false;  ///< put a new rendering in the place of one that has other options or is damaged
 };
