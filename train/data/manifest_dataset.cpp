@@ -208,18 +208,21 @@ class ManifestReader {
 
   /// A checkpoint's list, labels.json, else the sorted names of the training items (of all items where none trains).
   void choose_classes(Task task) {
-    bool known = false;
+    bool known = false;  // some row has a target
+    bool named = false;  // some row names the task: it may want predictions alone, by the classes of a given list
     std::set<std::string> training;
     std::set<std::string> all;
     for (const ManifestRow& row : rows_) {
-      known = known || knows(row, task) || (row.tasks && row.tasks->count(task) > 0);
+      known = known || knows(row, task);
+      named = named || (row.tasks && row.tasks->count(task) > 0);
       for (const std::string& name : names_in(row, task)) {
         all.insert(name);
         if (split_of(row) == Split::kTrain) training.insert(name);
       }
     }
-    if (!known) return;
     if (!labels_json_) labels_json_ = read_labels_json(dataset_.root + "/labels.json");
+    const bool listed = !options_.labels[task].empty() || !(*labels_json_)[task].empty();
+    if (!known && !(named && listed)) return;
     // Not the built-in lists: a manifest that names two of ten scenes is a set of two classes.
     const std::set<std::string>& names = training.empty() ? all : training;
     ClassList sorted;
