@@ -78,7 +78,11 @@ std::vector<bool> hold_out_groups(const std::vector<GroupedRow>& rows, double sh
   using Counts = std::map<std::int32_t, double>;  // rows by label
   using Groups = std::map<std::string, Counts>;
   std::map<std::string, Groups> strata;  // all sorted by name, so the order of the rows does not matter
-  for (const GroupedRow& row : rows) strata[row.stratum][row.group][row.label] += 1;
+  Counts totals;
+  for (const GroupedRow& row : rows) {
+    strata[row.stratum][row.group][row.label] += 1;
+    totals[row.label] += 1;
+  }
 
   // What is still to be taken of each label. What one stratum takes too little or too much of, the next makes up for,
   // so that the rounding to whole groups does not add up.
@@ -88,10 +92,13 @@ std::vector<bool> hold_out_groups(const std::vector<GroupedRow>& rows, double sh
     for (const auto& [group, counts] : groups) {
       for (const auto& [label, count] : counts) wanted[label] += share * count;
     }
-    // Change of the squared distance to `wanted` by taking the group: below 0 the group brings it nearer.
-    const auto cost = [&wanted](const Counts& counts) {
+    // Change of the squared distance to `wanted` by taking the group: below 0 the group brings it nearer. Distances
+    // are relative to a label's rows, so that a frequent one does not outvote the rare ones.
+    const auto cost = [&](const Counts& counts) {
       double change = 0;
-      for (const auto& [label, count] : counts) change += count * (count - 2 * wanted[label]);
+      for (const auto& [label, count] : counts) {
+        change += count * (count - 2 * wanted[label]) / (totals[label] * totals[label]);
+      }
       return change;
     };
     std::vector<const Groups::value_type*> sorted;
