@@ -153,8 +153,18 @@ TEST_CASE("conv2d: every combination of map layouts equals the reference") {
       }
     }
   }
-  for (const bool y_grouped : {false, true})  // the first layer, of a block that computes in groups
-    check({.shape = {.N = 2, .Ci = 1, .M = 7, .T = 19, .Co = 32}, .y_grouped = y_grouped}, context);
+}
+
+TEST_CASE("conv2d: one channel into groups equals the reference") {
+  const CpuContext context;
+  for (const GradMode mode : {kSet, kAdd}) {
+    check({.shape = {.N = 2, .Ci = 1, .M = 7, .T = 37, .Co = 32}, .y_grouped = true, .mode = mode}, context);
+    check({.shape = {.N = 1, .Ci = 1, .M = 3, .T = 2, .Co = 16}, .y_grouped = true, .mode = mode}, context);
+    check({.shape = {.N = 1, .Ci = 1, .M = 9, .T = 43, .Co = 48, .Km = 5, .Kt = 1, .stride_m = 3, .stride_t = 2},
+           .y_grouped = true,
+           .mode = mode},
+          context);
+  }
 }
 
 TEST_CASE("conv2d: Winograd is within its error bound of the reference", "[winograd]") {
