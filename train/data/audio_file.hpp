@@ -66,9 +66,9 @@ struct AudioOptions {
 /// Not thread-safe; different streams are independent.
 class AudioStream {
  public:
-  static constexpr int kMaxChannels = 64;  // third-order Ambisonics has 16, large arrays 32; a block stays below 1 MiB
-  static constexpr int kMinRate = 1000;    // Hz
-  static constexpr int kMaxRate = 768000;  // Hz
+  static constexpr int kMaxChannels = 64;  // third-order Ambisonics has 16, microphone arrays up to 64
+  static constexpr int kMinRate = 1000;    // Hz; below, the file's header is damaged rather than the recording slow
+  static constexpr int kMaxRate = 768000;  // Hz; the fastest converters
 
   explicit AudioStream(const std::string& path, const AudioOptions& options = {});
   ~AudioStream();
@@ -98,7 +98,7 @@ struct AudioData {
 [[nodiscard]] AudioData load_audio(const std::string& path, const AudioOptions& options = {},
                                    std::int64_t max_samples = std::int64_t{4} * 3600 * 24000);
 
-/// Writes mono or multichannel 16-bit WAV (clipped to full scale, nearest).
+/// Writes 16-bit WAV, one channel a signal: nearest, clipped to full scale. Throws kIo.
 void save_wav(const std::string& path, const std::vector<std::vector<float>>& signals, int sample_rate);
 
 }  // namespace dcase
