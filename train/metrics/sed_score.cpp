@@ -82,7 +82,7 @@ using Json = nlohmann::ordered_json;
   return json;
 }
 
-[[nodiscard]] double seconds(std::int64_t microseconds) { return static_cast<double>(microseconds) * 1e-6; }
+[[nodiscard]] double seconds(std::int64_t microseconds) { return static_cast<double>(microseconds) / 1e6; }
 
 }  // namespace
 
