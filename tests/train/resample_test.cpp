@@ -93,7 +93,7 @@ TEST_CASE("resample: blocks of any size give the bits of one block", "[resample]
       resampler.push(std::span(part).subspan(begin, std::min(block, part.size() - begin)), y);
     resampler.finish(y);  // ready for the next signal
     INFO(in << " Hz in blocks of " << block);
-    CHECK(y == (block == 1 ? resample(part, in, out) : whole));
+    CHECK((y == (block == 1 ? resample(part, in, out) : whole)));
   }
 }
 
@@ -107,7 +107,7 @@ TEST_CASE("resample: lengths, equal rates and the ends of a signal", "[resample]
   CHECK_THROWS_AS(resampled_length(std::int64_t{1} << 62, 1, 24000), Error);
 
   const std::vector<float> x = noise(100);
-  CHECK(resample(x, 24000, 24000) == x);
+  CHECK((resample(x, 24000, 24000) == x));
   CHECK(resample({}, 44100, 24000).empty());
   // A constant stays constant away from the ends: the filter passes it with a gain of 1.
   const std::vector<float> constant = resample(std::vector<float>(2000, 0.5F), 44100, 24000);
