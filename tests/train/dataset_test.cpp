@@ -70,10 +70,10 @@ TEST_CASE("dataset: events become frames of 100 ms", "[dataset]") {
   Buffer<float> matrix({kFrames, kClasses});
   EventTargets targets;
   targets.events = {
-      {.label = 0, .onset = 0.1 * 3, .offset = 0.1 * 5},    // 0.30000000000000004: frames 3, 4
-      {.label = 1, .onset = 0.0, .offset = 0.05},           // a part of frame 0
-      {.label = 1, .onset = 0.25, .offset = 0.3000000001},  // rounded to 0.3: frame 2 alone
-      {.label = 2, .onset = 0.65, .offset = 1e300},         // beyond the end: cut
+      {.label = 0, .onset = 0.3 - 1e-10, .offset = 0.5 + 1e-10},  // rounded to 0.3 and 0.5: frames 3, 4
+      {.label = 1, .onset = 0.0, .offset = 0.05},                 // a part of frame 0
+      {.label = 1, .onset = 0.25, .offset = 0.3000000001},        // rounded to 0.3: frame 2 alone
+      {.label = 2, .onset = 0.65, .offset = 1e300},               // beyond the end: cut
   };
   fill_frames(targets, matrix.view().data, kFrames, kClasses);
   for (std::int64_t f = 0; f < kFrames; ++f) {

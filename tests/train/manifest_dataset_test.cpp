@@ -201,6 +201,8 @@ TEST_CASE("manifest: what is wrong with a line ends in one sentence", "[manifest
   CHECK_ERROR(with(good + R"(,"channels":18446744073709551615)"), ErrorKind::kData, "channels is");
   CHECK_ERROR(with(good + R"(,"channels":"both")"), ErrorKind::kData, "channels is 'both'");
   CHECK_ERROR(with(good + R"(,"fold":1)"), ErrorKind::kData, "split and fold exclude each other");
+  CHECK_ERROR(with(R"("audio":"a/1.wav","fold":4294967297,"tags":["x"])"), ErrorKind::kData, "fold is '4294967297'");
+  CHECK_ERROR(with(R"("audio":"a/1.wav","fold":1.5,"tags":["x"])"), ErrorKind::kData, "fold is '1.5'");
   CHECK_ERROR(with(good + R"(,"task":"tags")"), ErrorKind::kData, "task is 'tags'");
   CHECK_ERROR(with(good + R"(,"start":1e999)"), ErrorKind::kData, "m.jsonl:2: not valid JSON");
   CHECK_ERROR(with(R"("audio":"a/1.wav","tags":["x"])"), ErrorKind::kData, "neither split nor fold");

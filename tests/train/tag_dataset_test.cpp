@@ -81,6 +81,14 @@ TEST_CASE("tag: the competition's layout, with the paper's fifth as test part", 
   CHECK(files_of(read(folder), Split::kValid) == files_of(dataset, Split::kValid));
 }
 
+TEST_CASE("tag: rows of the competition's table count in file order", "[tag]") {
+  const TemporaryFolder folder;
+  write_curated(folder, 60, false, true);
+  std::vector<std::string> expected;
+  for (const std::int64_t row : paper_evaluation_rows(60)) expected.push_back(clip(59 - static_cast<int>(row)));
+  CHECK(files_of(read(folder), Split::kTest) == expected);
+}
+
 TEST_CASE("tag: the full table gives the paper's CRC", "[tag]") {
   const TemporaryFolder folder;
   std::string table = "fname,labels\n";

@@ -122,10 +122,8 @@ class ManifestReader {
 
   [[nodiscard]] Split split_of(const ManifestRow& row) const {
     if (row.split) return *row.split;
-    if (row.fold > std::numeric_limits<int>::max() || row.fold < std::numeric_limits<int>::min()) return Split::kTrain;
-    const int fold = static_cast<int>(*row.fold);
-    if (options_.test_folds.count(fold) > 0) return Split::kTest;
-    return options_.valid_folds.count(fold) > 0 ? Split::kValid : Split::kTrain;
+    if (options_.test_folds.count(*row.fold) > 0) return Split::kTest;
+    return options_.valid_folds.count(*row.fold) > 0 ? Split::kValid : Split::kTrain;
   }
 
   /// Drops the targets of tasks the row is not meant for.

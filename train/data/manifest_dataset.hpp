@@ -14,9 +14,11 @@
 ///   events | events_soft, path of a table `onset offset class1 class2 ...` (tab-separated, sed_scores_eval's form)
 ///   channels     "mix" (default), "each", or the number of one channel from 0
 ///
-/// A missing field is unknown, an empty list is known to contain nothing. In CSV `task` and `tags` are joined by ';',
-/// an empty cell is unknown unless the row's `task` names the task, and events stand in a second table
-/// `filename,onset,offset,event_label` where a row of empty times and label says that the file holds no event.
+/// A missing field is unknown, an empty list is known to contain nothing. In CSV (or .tsv) `task` and `tags` are joined
+/// by
+/// ';', soft values are like Bark:0.7;Stream:0.2, an empty cell is unknown unless the row's `task` names the task, and
+/// events stand in a second table `filename,onset,offset,event_label`, where a row with nothing but a file name says
+/// that the file holds no event.
 
 #include <set>
 #include <string>

@@ -18,6 +18,7 @@ using Json = nlohmann::json;
 constexpr std::size_t kMaxManifestBytes = 256U << 20U;
 constexpr std::size_t kMaxLineBytes = 4U << 20U;  // an hour with 10,000 events takes 0.6 MB
 constexpr int kMaxDepth = 8;                      // a manifest needs 3; what is deeper would be printed by recursion
+constexpr std::int64_t kMaxFold = 1'000'000;
 constexpr double kMaxSeconds = 1e6;
 constexpr double kSceneTolerance = 1e-3;  // soft scenes written with three digits still sum to 1
 
@@ -62,6 +63,13 @@ ChannelRule parse_channels(const std::string& text, const std::string& where) {
   if (text == "mix") return {.mode = ChannelRule::Mode::kMix};
   if (text == "each") return {.mode = ChannelRule::Mode::kEach};
   return channel_number(parse_integer(text), in_quotes(text), where);
+}
+
+int fold_number(std::optional<std::int64_t> number, const std::string& shown, const std::string& where) {
+  if (!number || *number < 0 || *number > kMaxFold) {
+    fail(ErrorKind::kData, where, ": fold is ", shown, "; it has to be a whole number from 0 to ", kMaxFold);
+  }
+  return static_cast<int>(*number);
 }
 
 float probability(double value, const std::string& name, const std::string& where) {
@@ -211,8 +219,7 @@ void set_field(ManifestRow& row, const std::string& key, const Json& json) {
                                     : channel_number(integer_of(json), shown(json), where);
   }
   if (key == "fold") {
-    row.fold = integer_of(json);
-    if (!row.fold) fail(ErrorKind::kData, where, ": fold is ", shown(json), "; it has to be a whole number");
+    row.fold = fold_number(integer_of(json), shown(json), where);
   }
   if (key == "task") {
     row.tasks.emplace();
@@ -351,8 +358,7 @@ ManifestRow row_of(const Cells& cells, const std::string& where) {
   if (const std::string split = cells["split"]; !split.empty()) row.split = parse_split(split, where);
   if (const std::string channels = cells["channels"]; !channels.empty()) row.channels = parse_channels(channels, where);
   if (const std::string fold = cells["fold"]; !fold.empty()) {
-    row.fold = parse_integer(fold);
-    if (!row.fold) fail(ErrorKind::kData, where, ": fold is ", in_quotes(fold), "; it has to be a whole number");
+    row.fold = fold_number(parse_integer(fold), in_quotes(fold), where);
   }
   if (const std::string tasks = cells["task"]; !tasks.empty()) {
     row.tasks.emplace();

@@ -31,7 +31,7 @@ struct ManifestRow {
   double end = std::numeric_limits<double>::infinity();
   std::optional<std::set<Task>> tasks;  // absent: all it has a target for
   std::optional<Split> split;
-  std::optional<std::int64_t> fold;
+  std::optional<int> fold;
   std::string group;
   std::string device;
   ChannelRule channels;
