@@ -43,7 +43,7 @@ Layout parse_layout(const std::string& name) {
     names.emplace_back(text);
   }
   const std::string nearest = nearest_name(name, names);
-  fail(ErrorKind::kUsage, "unknown layout ", quoted(name),
+  fail(ErrorKind::kUsage, "unknown layout ", in_quotes(name),
        nearest.empty() ? "; known are auto, tau2020, fsdkaggle2019, nigens2020, manifest"
                        : "; did you mean " + nearest + "?");
 }
