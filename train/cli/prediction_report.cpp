@@ -116,10 +116,7 @@ void PredictionReport::add_csv(const std::string& file, const std::string& kind,
 void PredictionReport::write_labels(const std::string& file, const std::vector<Event>& list) {
   const std::string stem = std::filesystem::path(file).stem().string();
   std::string name = stem;
-  for (int i = 2; std::find(label_files_.begin(), label_files_.end(), name) != label_files_.end(); ++i) {
-    name = fmt::format("{}-{}", stem, i);
-  }
-  label_files_.push_back(name);
+  for (int i = 2; !label_files_.insert(name).second; ++i) name = fmt::format("{}-{}", stem, i);
   std::string text;
   for (const Event& e : list) text += fmt::format("{:.3f}\t{:.3f}\t{}\n", e.onset, e.offset, e.label);
   atomic_write(files_.labels + "/" + name + ".txt", text);

@@ -2,6 +2,7 @@
 /// Predictions as people and programs read them: text on the terminal, JSON, CSV, Audacity label tracks.
 
 #include <cstdint>
+#include <set>
 #include <string>
 #include <vector>
 
@@ -46,7 +47,7 @@ class PredictionReport {
   PredictionFiles files_;
   nlohmann::ordered_json json_ = nlohmann::ordered_json::array();
   std::string csv_;
-  std::vector<std::string> label_files_;
+  std::set<std::string> label_files_;
 };
 
 }  // namespace dcase::cli
