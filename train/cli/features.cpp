@@ -8,7 +8,7 @@
 #include <string>
 
 #include "engine/archive.hpp"
-#include "engine/backend.hpp"
+#include "engine/tensor.hpp"
 #include "engine/files.hpp"
 #include "train/cli/app.hpp"
 #include "train/cli/exit_codes.hpp"

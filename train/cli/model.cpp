@@ -28,7 +28,7 @@ int info(const InfoOptions& options) {
   const bool checkpoint = archive.metadata().contains("dcasenet.train");
   nlohmann::ordered_json j = {{"file", options.file},
                               {"version", a.version},
-                              {"width", fmt::format(a.divisor == 1 ? "1" : "1/{}", a.divisor)},
+                              {"width", a.divisor == 1 ? "1" : fmt::format("1/{}", a.divisor)},
                               {"parameters", model.parameters().parameter_count()},
                               {"checkpoint", checkpoint},
                               {"sample_rate", model.info().front_end.sample_rate}};
