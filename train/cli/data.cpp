@@ -50,20 +50,16 @@ nlohmann::ordered_json to_json(const Dataset& dataset, const Inspection& i) {
   const auto part = [](const SplitSummary& s) {
     return nlohmann::ordered_json{{"items", s.items}, {"seconds", s.seconds}};
   };
-  nlohmann::ordered_json j = {{"name", dataset.name},
-                              {"root", dataset.root},
-                              {"listed", i.listed},
-                              {"found", i.found},
-                              {"readable", i.readable},
-                              {"used", i.used},
-                              {"train", part(i.train)},
-                              {"valid", part(i.valid)},
-                              {"test", part(i.test)},
-                              {"shortest_seconds", i.shortest},
+  nlohmann::ordered_json j = {{"name", dataset.name},        {"root", dataset.root},
+                              {"listed", i.listed},          {"found", i.found},
+                              {"readable", i.readable},      {"used", i.used},
+                              {"train", part(i.train)},      {"valid", part(i.valid)},
+                              {"test", part(i.test)},        {"shortest_seconds", i.shortest},
                               {"longest_seconds", i.longest}};
   for (const Task task : kAllTasks) {
     for (const ClassSummary& c : i.classes[static_cast<std::size_t>(task)]) {
-      j["classes"][task_name(task)].push_back({{"name", c.name}, {"train", c.train}, {"valid", c.valid}, {"test", c.test}});
+      j["classes"][task_name(task)].push_back(
+          {{"name", c.name}, {"train", c.train}, {"valid", c.valid}, {"test", c.test}});
     }
   }
   j["bad"] = nlohmann::ordered_json::array();
@@ -74,7 +70,8 @@ nlohmann::ordered_json to_json(const Dataset& dataset, const Inspection& i) {
 int inspect_verb(const InspectOptions& options, bool decode, Environment& environment) {
   const InterruptScope interrupt;
   const Dataset dataset = open_dataset({.root = options.root, .layout = parse_layout(options.layout)});
-  Progress progress(environment.console, decode ? "decode" : "headers", static_cast<std::int64_t>(dataset.items.size()));
+  Progress progress(environment.console, decode ? "decode" : "headers",
+                    static_cast<std::int64_t>(dataset.items.size()));
   const Inspection result = inspect(dataset, [&](const std::string& path) {
     interrupt.check();
     progress.advance(1);
@@ -110,8 +107,8 @@ int prepare_verb(const PrepareOptions& options, Environment& environment) {
   }
   const TaskSource opened = open_source(task, source, environment.console);
   const CacheReport& r = opened.cache.report();
-  fmt::print("{}: {} recordings, {:.1f} MB\n", cache_path(*opened.dataset, source.request, source.cache_folder), r.listed,
-             static_cast<double>(opened.cache.bytes()) / 1e6);
+  fmt::print("{}: {} recordings, {:.1f} MB\n", cache_path(*opened.dataset, source.request, source.cache_folder),
+             r.listed, static_cast<double>(opened.cache.bytes()) / 1e6);
   return r.bad.empty() ? kExitOk : kExitFailed;
 }
 
@@ -136,10 +133,10 @@ int render_verb(const RenderOptions& options, Environment& environment) {
   if (r.skipped) {
     environment.console.info(options.output + ": complete already");
   } else {
-    environment.console.info(fmt::format(
-        "{}: {} files, {:.0f} MB (asc {} + {} segments, tag {} + {} clips, sed {} + {} + {} recordings)", options.output,
-        r.files, static_cast<double>(r.bytes) / 1e6, r.asc_train, r.asc_test, r.tag_train, r.tag_test, r.sed_train,
-        r.sed_valid, r.sed_test));
+    environment.console.info(
+        fmt::format("{}: {} files, {:.0f} MB (asc {} + {} segments, tag {} + {} clips, sed {} + {} + {} recordings)",
+                    options.output, r.files, static_cast<double>(r.bytes) / 1e6, r.asc_train, r.asc_test, r.tag_train,
+                    r.tag_test, r.sed_train, r.sed_valid, r.sed_test));
   }
   return kExitOk;
 }
@@ -165,7 +162,8 @@ void add_data(Program& program) {
   CLI::App& prepare = program.add(group, "prepare", "decodes and resamples everything once (training does it too)",
                                   [p](Environment& e) { return prepare_verb(*p, e); });
   prepare.add_option("DIR", p->root, "folder of the data set, or a manifest file")->required();
-  prepare.add_option("--layout", p->layout, "auto, tau2020, fsdkaggle2019, nigens2020 or manifest")->capture_default_str();
+  prepare.add_option("--layout", p->layout, "auto, tau2020, fsdkaggle2019, nigens2020 or manifest")
+      ->capture_default_str();
   prepare.add_option("--cache", p->cache, "folder of the cache (default: .dcasenet inside the set)");
   prepare.add_option("--on-bad-file", p->on_bad_file, "stop (naming all of them) or skip")->capture_default_str();
   prepare.add_flag("--float32", p->float32, "store float samples instead of 16-bit ones");

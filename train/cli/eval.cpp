@@ -59,7 +59,8 @@ int eval(const Options& o, Environment& environment) {
   const bool reference = o.metrics == "reference";
   EvaluateOptions options = evaluate_options(o, reference);
   const Session session(std::make_shared<const Model>(Model::load(o.model)));
-  nlohmann::ordered_json json = {{"model", o.model}, {"metrics", o.metrics}, {"tasks", nlohmann::ordered_json::array()}};
+  nlohmann::ordered_json json = {
+      {"model", o.model}, {"metrics", o.metrics}, {"tasks", nlohmann::ordered_json::array()}};
   bool any = false;
   for (const Task task : {Task::kAsc, Task::kTag, Task::kSed}) {
     const std::string& root = task == Task::kAsc ? o.asc : task == Task::kTag ? o.tag : o.sed;
@@ -96,8 +97,8 @@ int eval(const Options& o, Environment& environment) {
 
 void add_eval(Program& program) {
   auto o = std::make_shared<Options>();
-  CLI::App& verb =
-      program.add("eval", "scores of a model on the test part of data sets", [o](Environment& e) { return eval(*o, e); });
+  CLI::App& verb = program.add("eval", "scores of a model on the test part of data sets",
+                               [o](Environment& e) { return eval(*o, e); });
   verb.add_option("-m,--model", o->model, "model file (.safetensors)")->required();
   verb.add_option("--asc", o->asc, "data set of scenes (folder or manifest)");
   verb.add_option("--tag", o->tag, "data set of tags");
@@ -109,7 +110,8 @@ void add_eval(Program& program) {
   verb.add_option("--selection", o->selection, "validation, or reference: nothing is held out for validation")
       ->check(CLI::IsMember({"validation", "reference"}))
       ->capture_default_str();
-  verb.add_option("--metrics", o->metrics, "standard, or reference: what the released code computes")->capture_default_str();
+  verb.add_option("--metrics", o->metrics, "standard, or reference: what the released code computes")
+      ->capture_default_str();
   verb.add_option("--threshold", o->threshold, "of sound events (default 0.5, with --metrics reference 0.3)");
   verb.add_option("--median", o->decisions.median_frames, "odd length of a median filter over 100 ms frames")
       ->capture_default_str();
@@ -117,7 +119,8 @@ void add_eval(Program& program) {
       ->capture_default_str();
   verb.add_option("--close-gap", o->decisions.close_gap_frames, "pauses up to this many frames are closed")
       ->capture_default_str();
-  verb.add_option("--offset-share", o->offset_share, "tolerance of event offsets as a share of the length (DCASE Task 4: 0.2)")
+  verb.add_option("--offset-share", o->offset_share,
+                  "tolerance of event offsets as a share of the length (DCASE Task 4: 0.2)")
       ->capture_default_str();
   verb.add_flag("--sed-eval-compat", o->sed_eval_compat, "undefined class scores as in the sed_eval package");
   verb.add_option("--cache", o->cache, "folder of the prepared audio (default: .dcasenet inside the set)");

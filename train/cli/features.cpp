@@ -8,8 +8,8 @@
 #include <string>
 
 #include "engine/archive.hpp"
-#include "engine/tensor.hpp"
 #include "engine/files.hpp"
+#include "engine/tensor.hpp"
 #include "train/cli/app.hpp"
 #include "train/cli/exit_codes.hpp"
 #include "train/cli/verbs.hpp"
@@ -27,7 +27,8 @@ struct Options {
 
 // NumPy's format, version 1.0: magic, header length, a Python literal padded to 64 bytes, row-major data.
 void write_npy(const std::string& path, const Tensor& x) {
-  std::string header = fmt::format("{{'descr': '<f4', 'fortran_order': False, 'shape': ({}, {}), }}", x.dim(0), x.dim(1));
+  std::string header =
+      fmt::format("{{'descr': '<f4', 'fortran_order': False, 'shape': ({}, {}), }}", x.dim(0), x.dim(1));
   header.resize((10 + header.size() + 1 + 63) / 64 * 64 - 10 - 1, ' ');
   header += '\n';
   std::string text("\x93NUMPY\x01\x00", 8);
@@ -48,13 +49,14 @@ int features(const Options& options, Environment& environment) {
   const AudioData audio = load_audio(options.input, {.channels = ChannelRule::parse(options.channels)});
   if (audio.signals.size() != 1) fail(ErrorKind::kUsage, "--channels takes mix or one channel number here");
   const std::vector<float>& pcm = audio.signals[0];
-  if (pcm.size() < 2) fail(ErrorKind::kData, options.input, ": ", pcm.size(), " samples at 24 kHz, at least 2 are needed");
+  if (pcm.size() < 2)
+    fail(ErrorKind::kData, options.input, ": ", pcm.size(), " samples at 24 kHz, at least 2 are needed");
 
   const BackendPtr backend = Backend::cpu();
   const MelTables tables;
   const Tensor x({tables.parameters().mels, mel_frames(static_cast<std::int64_t>(pcm.size()))}, backend);
-  mel_forward(MelForward{.pcm = View<const float>(pcm.data(), {static_cast<std::int64_t>(pcm.size())}), .out = x}, tables,
-              backend->context());
+  mel_forward(MelForward{.pcm = View<const float>(pcm.data(), {static_cast<std::int64_t>(pcm.size())}), .out = x},
+              tables, backend->context());
   if (!options.raw) mel_normalize({.x = x, .mean = {}, .std = {}}, tables.parameters(), backend->context());
   if (npy) {
     write_npy(options.output, x);
@@ -77,7 +79,8 @@ void add_features(Program& program) {
   verb.add_option("FILE", options->input, "recording (any format libsndfile reads)")->required();
   verb.add_option("-o,--output", options->output, "NAME.npy or NAME.safetensors: [128, frames], float32")->required();
   verb.add_flag("--raw", options->raw, "log-mel before the normalisation per mel row");
-  verb.add_option("--channels", options->channels, "mix (mean of all), or a channel number from 0")->capture_default_str();
+  verb.add_option("--channels", options->channels, "mix (mean of all), or a channel number from 0")
+      ->capture_default_str();
 }
 
 }  // namespace dcase::cli

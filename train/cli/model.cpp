@@ -81,8 +81,8 @@ int forward(const ForwardOptions& options, Environment& environment) {
   }
   if (keep.empty()) fail(ErrorKind::kData, options.input, ": no tensors");
   writer.write(options.output);
-  environment.console.info(fmt::format("{}: outputs for {} tensors (asc, tag: logits; sed: probabilities)", options.output,
-                                       keep.size()));
+  environment.console.info(
+      fmt::format("{}: outputs for {} tensors (asc, tag: logits; sed: probabilities)", options.output, keep.size()));
   return kExitOk;
 }
 

@@ -34,7 +34,7 @@ struct Options {
 
 // Files as they are; folders by everything in them whose name looks like audio, sorted.
 std::vector<std::string> expand(const std::vector<std::string>& inputs) {
-  static const std::vector<std::string> kEndings = {".wav", ".flac", ".ogg", ".oga", ".opus", ".mp3", ".aif",
+  static const std::vector<std::string> kEndings = {".wav",  ".flac", ".ogg", ".oga", ".opus", ".mp3", ".aif",
                                                     ".aiff", ".aifc", ".au",  ".snd", ".caf",  ".w64", ".rf64"};
   std::vector<std::string> files;
   for (const std::string& input : inputs) {
@@ -60,7 +60,8 @@ std::vector<std::string> expand(const std::vector<std::string>& inputs) {
   return files;
 }
 
-Prediction predict_file(const std::string& path, const Session& session, TaskSet tasks, const InterruptScope& interrupt) {
+Prediction predict_file(const std::string& path, const Session& session, TaskSet tasks,
+                        const InterruptScope& interrupt) {
   AudioStream stream(path, {.sample_rate = session.mel().parameters().sample_rate});
   Predictor predictor(session, tasks);
   std::vector<std::vector<float>> block(1);
@@ -113,14 +114,18 @@ void add_predict(Program& program) {
   auto options = std::make_shared<Options>();
   CLI::App& verb = program.add("predict", "scene, tags and sound events of recordings",
                                [options](Environment& e) { return predict(*options, e); });
-  verb.add_option("FILE", options->inputs, "recordings (any length, rate and format libsndfile reads) or folders")->required();
+  verb.add_option("FILE", options->inputs, "recordings (any length, rate and format libsndfile reads) or folders")
+      ->required();
   verb.add_option("-m,--model", options->model, "model file (.safetensors)")->required();
   verb.add_option("--task", options->tasks, "asc, tag, sed; several allowed (default: all)");
   verb.add_option("--top", options->rules.top_tags, "tags to list for each recording")->capture_default_str();
-  verb.add_option("--threshold", options->threshold, "a sound event is active above this probability")->capture_default_str();
-  verb.add_option("--median", options->rules.decisions.median_frames, "odd length of a median filter over 100 ms frames")
+  verb.add_option("--threshold", options->threshold, "a sound event is active above this probability")
       ->capture_default_str();
-  verb.add_option("--min-frames", options->rules.decisions.minimum_frames, "shorter events (in 100 ms frames) are dropped")
+  verb.add_option("--median", options->rules.decisions.median_frames,
+                  "odd length of a median filter over 100 ms frames")
+      ->capture_default_str();
+  verb.add_option("--min-frames", options->rules.decisions.minimum_frames,
+                  "shorter events (in 100 ms frames) are dropped")
       ->capture_default_str();
   verb.add_option("--close-gap", options->rules.decisions.close_gap_frames, "pauses up to this many frames are closed")
       ->capture_default_str();

@@ -109,7 +109,8 @@ void PredictionReport::add_failure(const std::string& file, const std::string& r
 
 void PredictionReport::add_csv(const std::string& file, const std::string& kind, const std::string& label,
                                double probability, double onset, double offset) {
-  csv_ += fmt::format("{},{},{},{:.6g},{:.3f},{:.3f}\n", csv_field(file), kind, csv_field(label), probability, onset, offset);
+  csv_ += fmt::format("{},{},{},{:.6g},{:.3f},{:.3f}\n", csv_field(file), kind, csv_field(label), probability, onset,
+                      offset);
 }
 
 // start TAB end TAB label, one file a recording; equal names from different folders are numbered.

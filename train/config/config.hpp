@@ -23,9 +23,9 @@ namespace dcase {
 
 /// data.asc, data.tag, data.sed: a task is trained when its root is set.
 struct TaskConfig {
-  std::string root;             ///< folder of the data set, or a manifest file
-  std::string layout = "auto";  ///< auto, tau2020, fsdkaggle2019, nigens2020, manifest
-  std::int64_t batch_size = 0;  ///< defaults: asc 32, tag 32, sed 24, as the released trainer
+  std::string root;              ///< folder of the data set, or a manifest file
+  std::string layout = "auto";   ///< auto, tau2020, fsdkaggle2019, nigens2020, manifest
+  std::int64_t batch_size = 0;   ///< defaults: asc 32, tag 32, sed 24, as the released trainer
   std::int64_t crop_frames = 0;  ///< defaults: asc 251, tag 251 (5 s), sed 1500 (30 s)
   double loss_weight = 1;
 };
@@ -62,7 +62,7 @@ struct TrainConfig {
     bool amsgrad = false;
     double momentum = 0;  ///< of sgd
     bool nesterov = false;
-    double mixup_alpha = 0.1;           ///< 0: no mix-up; at most 4
+    double mixup_alpha = 0.1;  ///< 0: no mix-up; at most 4
     std::int64_t mixup_from_step = 3000;
     double grad_clip = 0;  ///< 0: never
     bool dropout = true;
@@ -82,6 +82,8 @@ struct TrainConfig {
 
 /// The file (empty: defaults alone), then `overrides` "a.b=value" in order. Throws Error(kUsage), kIo for the file.
 [[nodiscard]] TrainConfig load_config(const std::string& file, const std::vector<std::string>& overrides);
+/// Overrides on top of a configuration.
+[[nodiscard]] TrainConfig with_overrides(TrainConfig config, const std::vector<std::string>& overrides);
 /// From a resolved configuration, as `to_json` wrote it.
 [[nodiscard]] TrainConfig config_from_json(const nlohmann::json& json, const std::string& origin);
 /// Every key with its value.
