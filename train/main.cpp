@@ -1,8 +1,16 @@
 #include <iostream>
 
 #include "train/cli/app.hpp"
+#include "train/cli/verbs.hpp"
 
 int main(int argc, char** argv) {
-  dcase::cli::Program program(std::cout, std::cerr);
+  using namespace dcase::cli;
+  Program program(std::cout, std::cerr);
+  add_train(program);
+  add_eval(program);
+  add_predict(program);
+  add_features(program);
+  add_data(program);
+  add_model(program);
   return program.run(argc, argv);
 }

@@ -23,10 +23,10 @@ namespace dcase {
 
 /// data.asc, data.tag, data.sed: a task is trained when its root is set.
 struct TaskConfig {
-  std::string root;              ///< folder of the data set, or a manifest file
-  std::string layout = "auto";   ///< auto, tau2020, fsdkaggle2019, nigens2020, manifest
-  std::int64_t batch_size = 0;   ///< defaults: asc 32, tag 32, sed 24, as the released trainer
-  std::int64_t crop_frames = 0;  ///< defaults: asc 251, tag 251 (5 s), sed 1500 (30 s)
+  std::string root;                ///< folder of the data set, or a manifest file
+  std::string layout = "auto";     ///< auto, tau2020, fsdkaggle2019, nigens2020, manifest
+  std::int64_t batch_size = 0;     ///< defaults: asc 32, tag 32, sed 24, as the released trainer
+  std::int64_t crop_frames = 251;  ///< 5 s; sed 1500, 30 s
   double loss_weight = 1;
 };
 
@@ -37,7 +37,9 @@ struct TrainConfig {
   } model;
 
   struct {
-    TaskConfig asc, tag, sed;
+    TaskConfig asc;
+    TaskConfig tag;
+    TaskConfig sed{.batch_size = 24, .crop_frames = 1500};
     std::string selection = "validation";  ///< validation, reference
     std::string cache;                     ///< folder of prepared audio; "": .dcasenet inside each set
     std::string on_bad_file = "stop";      ///< stop, skip
