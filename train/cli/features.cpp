@@ -10,6 +10,7 @@
 #include "engine/archive.hpp"
 #include "engine/files.hpp"
 #include "engine/tensor.hpp"
+#include "kernels/mel_stft/mel_stft.hpp"
 #include "train/cli/app.hpp"
 #include "train/cli/exit_codes.hpp"
 #include "train/cli/verbs.hpp"
