@@ -25,7 +25,7 @@ namespace dcase {
 struct TaskConfig {
   std::string root;                ///< folder of the data set, or a manifest file
   std::string layout = "auto";     ///< auto, tau2020, fsdkaggle2019, nigens2020, manifest
-  std::int64_t batch_size = 0;     ///< defaults: asc 32, tag 32, sed 24, as the released trainer
+  std::int64_t batch_size = 32;    ///< as the released trainer; sed 24
   std::int64_t crop_frames = 251;  ///< 5 s; sed 1500, 30 s
   double loss_weight = 1;
 };
