@@ -12,5 +12,6 @@ int main(int argc, char** argv) {
   add_features(program);
   add_data(program);
   add_model(program);
+  add_verify(program);
   return program.run(argc, argv);
 }
