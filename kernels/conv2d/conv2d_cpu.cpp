@@ -2,7 +2,6 @@
 
 #include <algorithm>
 #include <mutex>
-#include <optional>
 #include <utility>
 #include <vector>
 
@@ -104,6 +103,10 @@ ConvolutionPtr create(const Request& r) {
   return create_direct(r);
 }
 
+std::int64_t weights_size(const Convolution& convolution) {
+  return static_cast<std::int64_t>(convolution.weights_layout().bytes() / sizeof(float));
+}
+
 }  // namespace
 
 struct Conv2dPack::State {
@@ -144,9 +147,8 @@ struct Conv2dPack::State {
     auto copy = std::find_if(copies.begin(), copies.end(),
                              [&](const WeightCopy& c) { return c.layout == convolution.weights_layout(); });
     if (copy == copies.end()) {
-      const auto size = static_cast<std::int64_t>(convolution.weights_layout().bytes() / sizeof(float));
       copies.push_back({.layout = convolution.weights_layout(),
-                        .memory = std::make_unique<Scratch<float>>(context, size),
+                        .memory = std::make_unique<Scratch<float>>(context, weights_size(convolution)),
                         .source = nullptr,
                         .version = 0});
       copy = copies.end() - 1;
@@ -168,50 +170,50 @@ Conv2dPack& Conv2dPack::operator=(Conv2dPack&&) noexcept = default;
 
 namespace {
 
-bool is_aligned(const void* pointer) { return reinterpret_cast<std::uintptr_t>(pointer) % kAlignment == 0; }
-
 View<float> map_in(MapLayout layout, float* data, const View<const float>& like) {
   const std::int64_t b = layout == MapLayout::kGrouped16 ? kGroup : channels(like);
   return {data, {like.dim(0), channels(like) / b, like.dim(2), like.dim(3), b}};
 }
 
+/// Whether oneDNN can work on the caller's memory itself.
+bool serves(const View<const float>& map, MapLayout layout) {
+  return is_layout(map, layout) && reinterpret_cast<std::uintptr_t>(map.data) % kAlignment == 0;
+}
+
 /// A map to read in the layout wanted: the caller's memory where that will do, else a converted copy.
 class MapInput {
  public:
-  MapInput(const View<const float>& map, MapLayout layout, const Context& context) : data_(map.data) {
-    if (is_layout(map, layout) && is_aligned(map.data)) return;
-    copy_.emplace(context, map.size());
-    reorder_map<float>({.x = map, .y = map_in(layout, copy_->data(), map)}, context);
-    data_ = copy_->data();
+  MapInput(const View<const float>& map, MapLayout layout, const Context& context)
+      : copy_(context, serves(map, layout) ? 0 : map.size()), map_(map) {
+    if (copy_.size() > 0) reorder_map<float>({.x = map, .y = map_in(layout, copy_.data(), map)}, context);
   }
-  [[nodiscard]] float* data() const { return const_cast<float*>(data_); }  // read only, see onednn::Convolution::run
+  /// Read only: see onednn::Convolution::run.
+  [[nodiscard]] float* data() const { return copy_.size() > 0 ? copy_.data() : const_cast<float*>(map_.data); }
 
  private:
-  std::optional<Scratch<float>> copy_;
-  const float* data_;
+  Scratch<float> copy_;
+  View<const float> map_;
 };
 
 /// A map to write in the layout wanted; finish() brings it to the caller's memory by `mode`.
 class MapOutput {
  public:
   MapOutput(const View<float>& map, MapLayout layout, GradMode mode, const Context& context)
-      : map_(map), layout_(layout), mode_(mode), context_(context), data_(map.data) {
-    if (is_layout(map, layout) && is_aligned(map.data) && mode == GradMode::kSet) return;
-    copy_.emplace(context, map.size());
-    data_ = copy_->data();
-  }
-  [[nodiscard]] float* data() const { return data_; }
-  void finish() const {
-    if (copy_) reorder_map<float>({.x = map_in(layout_, data_, map_), .y = map_, .mode = mode_}, context_);
+      : copy_(context, serves(map, layout) && mode == GradMode::kSet ? 0 : map.size()),
+        map_(map),
+        layout_(layout),
+        mode_(mode) {}
+  [[nodiscard]] float* data() const { return copy_.size() > 0 ? copy_.data() : map_.data; }
+  void finish(const Context& context) const {
+    if (copy_.size() == 0) return;
+    reorder_map<float>({.x = map_in(layout_, copy_.data(), map_), .y = map_, .mode = mode_}, context);
   }
 
  private:
+  Scratch<float> copy_;
   View<float> map_;
   MapLayout layout_;
   GradMode mode_;
-  const Context& context_;
-  std::optional<Scratch<float>> copy_;
-  float* data_;
 };
 
 ConvolutionPtr prepare(Conv2dPack* pack, const Request& request) {
@@ -222,20 +224,19 @@ ConvolutionPtr prepare(Conv2dPack* pack, const Request& request) {
 class Weights {
  public:
   Weights(const Convolution& convolution, const View<const float>& w, Conv2dPack* pack, std::uint64_t version,
-          const Context& context) {
+          const Context& context)
+      : own_(context, pack != nullptr ? 0 : weights_size(convolution)), data_(own_.data()) {
     if (pack != nullptr) {
       data_ = pack->state().weights(convolution, w.data, version, context);
     } else {
-      own_.emplace(context, static_cast<std::int64_t>(convolution.weights_layout().bytes() / sizeof(float)));
-      convolution.pack_weights(w.data, own_->data(), context);
-      data_ = own_->data();
+      convolution.pack_weights(w.data, data_, context);
     }
   }
   [[nodiscard]] float* data() const { return data_; }
 
  private:
-  std::optional<Scratch<float>> own_;
-  float* data_ = nullptr;
+  Scratch<float> own_;
+  float* data_;
 };
 
 void backward_data(const Conv2dBackward<float>& a, const Conv2dShape& shape, const Context& context) {
@@ -253,7 +254,7 @@ void backward_data(const Conv2dBackward<float>& a, const Conv2dShape& shape, con
   const MapInput dy(a.dy, conv->spec().y_layout, context);
   const MapOutput dx(a.dx, conv->spec().x_layout, a.dx_mode, context);
   conv->run(dx.data(), w.data(), dy.data(), context);
-  dx.finish();
+  dx.finish(context);
 }
 
 void backward_weights(const Conv2dBackward<float>& a, const Conv2dShape& shape, const Context& context) {
@@ -269,7 +270,7 @@ void backward_weights(const Conv2dBackward<float>& a, const Conv2dShape& shape, 
                                                .threads = omp_get_max_threads()});
   const MapInput x(a.x, conv->spec().x_layout, context);
   const MapInput dy(a.dy, conv->spec().y_layout, context);
-  const Scratch<float> dw(context, static_cast<std::int64_t>(conv->weights_layout().bytes() / sizeof(float)));
+  const Scratch<float> dw(context, weights_size(*conv));
   conv->run(x.data(), dw.data(), dy.data(), context);
   conv->unpack_weights(dw.data(), a.dw.data, a.dw_mode == GradMode::kAdd, context);
 }
@@ -410,7 +411,7 @@ void conv2d_forward(const Conv2dForward<float>& a, const Context& context) {
   const MapInput x(a.x, conv->spec().x_layout, context);
   const MapOutput y(a.y, conv->spec().y_layout, GradMode::kSet, context);
   conv->run(x.data(), w.data(), y.data(), context);
-  y.finish();
+  y.finish(context);
 }
 
 void conv2d_backward(const Conv2dBackward<float>& a, const Context& context) {
