@@ -9,7 +9,6 @@
 #include <algorithm>
 #include <cstdint>
 #include <numeric>
-#include <type_traits>
 
 #include "kernels/common/map.hpp"
 #include "kernels/common/parallel.hpp"
@@ -32,13 +31,6 @@ void with_window(int pool_m, int pool_t, const Body& body) {
   if (pool_m == 2 && pool_t == 2) return body(Window<2, 2>{});
   if (pool_m == 2 && pool_t == 5) return body(Window<2, 5>{});
   body(Window<0, 0>{pool_m, pool_t});
-}
-
-/// Calls body(std::true_type) or body(std::false_type).
-template <class Body>
-void with_bool(bool value, const Body& body) {
-  if (value) return body(std::true_type{});
-  body(std::false_type{});
 }
 
 /// One row of windows in one run of channels, or a stretch of positions without windows (count of them, window 1x1).
@@ -90,6 +82,15 @@ class PooledMaps {
     return lane / wide * run_ + lane % run_;
   }
 
+  /// sums[c] += the lanes of channel c.
+  void fold_lanes(const double* lanes, double* sums) const {
+    for (std::int64_t c = 0; c < channels_; c += run_) {
+      for (std::int64_t i = 0; i < tile_; ++i) {
+        for (std::int64_t j = 0; j < run_; ++j) sums[c + j] += lanes[c * tile_ + i * run_ + j];
+      }
+    }
+  }
+
   /// Rows of windows a chunk of fixed work holds.
   [[nodiscard]] std::int64_t rows_per_chunk() const {
     return std::max<std::int64_t>(1, kRowChunkElements / std::max<std::int64_t>(1, pool_m_ * fine_t_ * channels_));
@@ -139,8 +140,8 @@ class PooledMaps {
   }
 
  private:
-  static constexpr std::int64_t kTiledWidth = 64;           // channels a tiled row is widened to, about
-  static constexpr std::int64_t kRowChunkElements = 65536;  // 256 KiB of floats
+  static constexpr std::int64_t kTiledWidth = 64;            // channels a tiled row is widened to, about
+  static constexpr std::int64_t kRowChunkElements = 131072;  // 512 KiB of floats
 
   /// Offset of frame 0 of row m, channel c in a map of rows x frames with groups of b channels.
   [[nodiscard]] std::int64_t element(std::int64_t item, std::int64_t c, std::int64_t m, std::int64_t rows,
