@@ -43,7 +43,7 @@ DCASE_INLINE void store(float* p, const Float<W>& v, int count = W) {
   }
 }
 
-/// e^x for |x| <= 87, clamped outside; NaN stays NaN. Relative error below 1.5 ulp (tested).
+/// e^x for |x| <= 87, clamped outside; NaN stays NaN.
 template <int W>
 DCASE_INLINE Float<W> exp(Float<W> x) {
   x = x < -87.0F ? Float<W>{} - 87.0F : x;
@@ -64,13 +64,13 @@ DCASE_INLINE Float<W> exp(Float<W> x) {
   return e * __builtin_bit_cast(Float<W>, scale);
 }
 
-/// 1 / (1 + e^-x). Relative error below 3 ulp for |x| <= 87 (tested).
+/// 1 / (1 + e^-x). Relative error below 3 * 2^-23 for |x| <= 87, tested for every variant of the GRU.
 template <int W>
 DCASE_INLINE Float<W> sigmoid(Float<W> x) {
   return 1.0F / (1.0F + exp<W>(-x));
 }
 
-/// Relative error below 3 ulp (tested).
+/// Relative error below 3 * 2^-23, tested for every variant of the GRU.
 template <int W>
 DCASE_INLINE Float<W> tanh(Float<W> x) {
   const Float<W> size = x < 0.0F ? -x : x;

@@ -84,6 +84,12 @@ ConvolutionPtr create_winograd(const Request& r) {
   return create(r, true, MapLayout::kGrouped16, MapLayout::kGrouped16);
 }
 
+/// Whether oneDNN has Winograd code on this machine at all.
+bool has_winograd() {
+  static const bool value = create_winograd({.shape = {.N = 1, .Ci = kGroup, .M = 8, .T = 8, .Co = kGroup}}) != nullptr;
+  return value;
+}
+
 /// Direct convolution in the maps' own layouts where oneDNN has code for them, else channels-last, which it always has.
 ConvolutionPtr create_direct(const Request& r) {
   if (ConvolutionPtr own = create(r, false, r.x, r.y); own && !own->is_reference()) return own;
@@ -121,7 +127,7 @@ struct Conv2dPack::State {
     std::uint64_t version;
   };
   // Preparing costs about 10 us when oneDNN's own cache hits: as much as a small layer of a width/8 model runs.
-  static constexpr std::size_t kRecent = 32;
+  static constexpr std::size_t kRecent = 16;
 
   std::mutex mutex;
   std::vector<Ready> recent;  // latest last
@@ -363,11 +369,12 @@ Conv2dShape conv2d_shape(const char* op, const View<const float>& x, const View<
 
 Conv2dPlan conv2d_plan(const Conv2dShape& shape, const Context& context, ConvAlgorithm wanted) {
   require_cpu(context, "conv2d_plan");
-  const Request request{.shape = shape, .algorithm = wanted, .threads = omp_get_max_threads()};
-  if (shape.N * shape.Ci * shape.Co * shape.My() * shape.Ty() > 0 && wanted != ConvAlgorithm::kDirect &&
-      create(request)->spec().winograd) {
-    return {.algorithm = ConvAlgorithm::kWinograd, .x_group = kGroup, .y_group = kGroup};
-  }
+  // Layers ask in every call, so the automatic answer prepares nothing.
+  const bool winograd =
+      wanted == ConvAlgorithm::kAuto
+          ? suits_winograd(shape) && prefers_winograd(shape) && has_winograd()
+          : wanted == ConvAlgorithm::kWinograd && create({.shape = shape, .algorithm = wanted}) != nullptr;
+  if (winograd) return {.algorithm = ConvAlgorithm::kWinograd, .x_group = kGroup, .y_group = kGroup};
   return {.algorithm = ConvAlgorithm::kDirect, .x_group = shape.Ci, .y_group = shape.Co};
 }
 

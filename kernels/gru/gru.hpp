@@ -24,7 +24,7 @@ struct GruSaved {
 };
 
 /// Errors: kArgument for sizes that do not agree. Thread-safe. Results do not depend on the thread count, apart from
-/// the matrix products (see gemm). y = 0 frames long is allowed (T = 0).
+/// the matrix products (see gemm). No sequences or no frames (N or T = 0) are allowed; hn is then zero.
 template <class Real>
 struct GruForward {
   View<const Real> x;         // [N,T,F]

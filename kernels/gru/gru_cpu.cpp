@@ -12,14 +12,16 @@
 namespace dcase::cpu {
 namespace gru {
 
-#define DCASE_GRU_VARIANT(isa)                   \
-  void forward_##isa(const ForwardTask& task);   \
-  void backward_##isa(const BackwardTask& task); \
-  void activate_##isa(const float* x, std::int64_t count, float* sigmoid, float* tanh);
-DCASE_GRU_VARIANT(avx512)
-DCASE_GRU_VARIANT(avx2)
-DCASE_GRU_VARIANT(generic)
-#undef DCASE_GRU_VARIANT
+// gru_cell_<instruction set>.cpp
+void forward_avx512(const ForwardTask& task);
+void backward_avx512(const BackwardTask& task);
+void activate_avx512(const float* x, std::int64_t count, float* sigmoid, float* tanh);
+void forward_avx2(const ForwardTask& task);
+void backward_avx2(const BackwardTask& task);
+void activate_avx2(const float* x, std::int64_t count, float* sigmoid, float* tanh);
+void forward_generic(const ForwardTask& task);
+void backward_generic(const BackwardTask& task);
+void activate_generic(const float* x, std::int64_t count, float* sigmoid, float* tanh);
 
 }  // namespace gru
 
