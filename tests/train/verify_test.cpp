@@ -270,6 +270,9 @@ TEST_CASE("verify: files that are no reference, and architectures that are not b
   other.add("weights", {1}, std::vector<float>{0});
   other.write(folder / "other");
   CHECK_THROWS_WITH(verify(folder / "other"), Catch::Contains("not a reference file"));
+  other.add("conv2d_\x1b[31m.x", {1}, std::vector<float>{0});
+  other.write(folder / "escape");
+  CHECK_THROWS_WITH(verify(folder / "escape"), Catch::Contains("not a reference file") && !Catch::Contains("\x1b"));
   const auto message = [&](const std::vector<std::string>& names) {
     ArchiveWriter writer;
     for (const std::string& name : names) writer.add(name, {1}, std::vector<float>{0});
@@ -297,7 +300,11 @@ TEST_CASE("verify: patterns and the table of tolerances", "[verify]") {
   CHECK(fits("a*c", "ac"));
   CHECK(fits("*", ""));
   CHECK(fits("se?d.*", "se2d.y"));
+  CHECK(fits("*ab*ab", "abaab"));
+  CHECK(fits("a**", "a"));
   CHECK_FALSE(fits("a*c", "abd"));
+  CHECK_FALSE(fits("*ab*ab", "abab_a"));
+  CHECK_FALSE(fits("*a", std::string(1'000'000, 'b')));  // no recursion
   CHECK_FALSE(fits("?", ""));
   CHECK_FALSE(fits("", "a"));
   CHECK(find_tolerance(ReferenceKind::kMel, "sweep.logmel")->tolerance.absolute == 2e-3);

@@ -122,15 +122,26 @@ const char* reference_kind_name(ReferenceKind kind) {
 }
 
 bool fits(std::string_view pattern, std::string_view text) {
-  if (pattern.empty()) return text.empty();
-  if (pattern.front() == '*') {
-    for (std::size_t skip = 0; skip <= text.size(); ++skip) {
-      if (fits(pattern.substr(1), text.substr(skip))) return true;
+  constexpr std::size_t kNowhere = std::string_view::npos;
+  std::size_t p = 0;
+  std::size_t t = 0;
+  std::size_t star = kNowhere;  // the last '*' seen, and where the text went on behind it
+  std::size_t resume = 0;
+  while (t < text.size()) {
+    if (p < pattern.size() && pattern[p] == '*') {
+      star = p++;
+      resume = t;
+    } else if (p < pattern.size() && (pattern[p] == '?' || pattern[p] == text[t])) {
+      ++p;
+      ++t;
+    } else if (star != kNowhere) {  // let the '*' take one more character; earlier ones need not be tried again
+      p = star + 1;
+      t = ++resume;
+    } else {
+      return false;
     }
-    return false;
   }
-  return !text.empty() && (pattern.front() == '?' || pattern.front() == text.front()) &&
-         fits(pattern.substr(1), text.substr(1));
+  return pattern.find_first_not_of('*', p) == kNowhere;
 }
 
 const ToleranceRule* find_tolerance(ReferenceKind kind, std::string_view name) {

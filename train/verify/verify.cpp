@@ -2,6 +2,7 @@
 
 #include <algorithm>
 
+#include "dcasenet/labels.hpp"
 #include "kernels/common/error.hpp"
 #include "train/verify/verify_kinds.hpp"
 
@@ -41,8 +42,25 @@ ReferenceKind reference_kind(const Archive& file) {
        " tensors has a known name");
 }
 
+namespace {
+
+/// Names go into the report as they are.
+void check_names(const Archive& file) {
+  constexpr std::size_t kLongest = 120;
+  for (const TensorInfo& tensor : file.tensors()) {
+    const bool plain = std::all_of(tensor.name.begin(), tensor.name.end(), [](char c) { return c > ' ' && c <= '~'; });
+    if (!plain || tensor.name.size() > kLongest) {
+      fail(ErrorKind::kData, "'", file.path(), "' is not a reference file: there is a tensor called ",
+           in_quotes(tensor.name));
+    }
+  }
+}
+
+}  // namespace
+
 VerifyReport verify_file(const std::string& path, const BackendPtr& backend, const VerifyOptions& options) {
   const Archive file = Archive::open(path);
+  check_names(file);
   const ReferenceKind kind = reference_kind(file);
   Checker checker(file, kind);
   switch (kind) {

@@ -13,7 +13,9 @@ void check_gru(const OpsCheck& c) {
   const Tensor x = as_stored(c.checker, c.key("x"), c.backend);
   const Tensor dy = as_stored(c.checker, c.key("dy"), c.backend);
   const Tensor hn = plain_like(c.checker, c.key("hn"), c.backend);  // [2,N,H]
+  // Checked before the gates are allocated, whose size no tensor of the file has.
   DCASE_CHECK(x.rank() == 3 && hn.rank() == 3, c.group, ": x has rank ", x.rank(), ", hn ", hn.rank(), ", expected 3");
+  check_shape(c.group.c_str(), "dy", dy.view(), {x.dim(0), x.dim(1), 2 * hn.dim(2)});
   const Tensor gates({2, x.dim(0), x.dim(1), 4 * hn.dim(2)}, c.backend);
   Tensor weights[2][4];
   Tensor gradients[2][4];
@@ -75,8 +77,12 @@ void read_state(const OpsCheck& c, ParameterStore& store, const std::string& pre
 void check_squeeze_excite(const OpsCheck& c) {
   const Tensor x = channels_last(c.checker, c.key("x"), c.backend);
   const Tensor dy = channels_last(c.checker, c.key("dy"), c.backend);
+  const std::int64_t C = x.dim(x.rank() - 1);
+  const std::int64_t reduced = C / SqueezeExcite::kReduction;
+  c.checker.file().require_shape(c.key("w1"), {reduced, C});
+  c.checker.file().require_shape(c.key("w2"), {C, reduced});
   ParameterStore store(c.backend);
-  const SqueezeExcite layer(Scope(store), x.dim(x.rank() - 1));
+  const SqueezeExcite layer(Scope(store), C);
   store.allocate();
   Parameter* const w1 = store.find("fc.0.weight")->parameter;
   Parameter* const w2 = store.find("fc.2.weight")->parameter;
@@ -100,9 +106,11 @@ void check_residual_block(const OpsCheck& c) {
   const auto as_map4 = [one](const Tensor& t) { return one ? t.reshaped({t.dim(0), 1, t.dim(1), t.dim(2)}) : t; };
   const Tensor x = as_map4(stored);
   const Tensor dy = as_map4(stored_dy);
+  const std::int64_t Ci = x.dim(3);
+  const std::int64_t Co = dy.dim(3);
+  c.checker.file().require_shape(c.key("p.conv1.weight"), one ? Shape{Co, Ci, 3} : Shape{Co, Ci, 3, 3});
   ParameterStore store(c.backend);
-  const SeResidual block(Scope(store), x.dim(3), dy.dim(3),
-                         {.dimensions = one ? 1 : 2, .stride = dy.dim(2) == x.dim(2) ? 1 : 2});
+  const SeResidual block(Scope(store), Ci, Co, {.dimensions = one ? 1 : 2, .stride = dy.dim(2) == x.dim(2) ? 1 : 2});
   store.allocate();
   for (const std::string mode : {"train", "eval"}) {
     read_state(c, store, "p.");  // training moves the averages

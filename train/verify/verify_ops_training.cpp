@@ -45,6 +45,9 @@ void check_mixup(const OpsCheck& c) {
 void check_loss(const OpsCheck& c) {
   const Tensor x = as_stored(c.checker, c.key("x"), c.backend);
   const bool cross_entropy = c.group == "ce" || c.group == "mixup_ce";
+  const Shape& labels = c.checker.file().info(c.key("t")).shape;
+  DCASE_CHECK(x.rank() >= 2 && !labels.empty() && labels[0] == x.dim(0), c.key("t"), ": shape ", to_string(labels),
+              " for x ", to_string(x.shape()));
   Tensor target = cross_entropy ? one_hot(c.key("t"), c.checker.integers(c.key("t")), x.dim(1), c.backend)
                                 : as_stored(c.checker, c.key("t"), c.backend);
   if (fits("mixup*", c.group)) target = mixed(c, target);
