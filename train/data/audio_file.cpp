@@ -60,31 +60,43 @@ int bits_of(int format) {
   }
 }
 
-std::uint32_t little_endian(const unsigned char* bytes) {
-  return bytes[0] | std::uint32_t{bytes[1]} << 8U | std::uint32_t{bytes[2]} << 16U | std::uint32_t{bytes[3]} << 24U;
+std::uint64_t little_endian(const unsigned char* bytes, int count) {
+  std::uint64_t value = 0;
+  for (int i = 0; i < count; ++i) value |= std::uint64_t{bytes[i]} << static_cast<unsigned>(8 * i);
+  return value;
 }
 
 /// libsndfile shortens the data chunk of a truncated WAV file to what is there and says nothing, so the chunks are
-/// walked here. Programs that write to a pipe leave a placeholder of 2 or 4 GB (or 0); then the length is not known.
+/// walked here. Programs that write to a pipe leave a placeholder of 2 or 4 GB; then the length is not known.
 void check_wav_complete(const std::string& path) {
   const InputFile file = InputFile::open(path);
-  constexpr std::uint32_t kPlaceholder = 0x7FFFF000U;
+  constexpr std::uint64_t kPlaceholder = 0x7FFFF000U;
   unsigned char header[12] = {};
   if (file.size() < sizeof(header)) return;
   file.read(0, std::as_writable_bytes(std::span(header)));
-  if (std::memcmp(header, "RIFF", 4) != 0 || std::memcmp(header + 8, "WAVE", 4) != 0) return;
+  const bool wide = std::memcmp(header, "RF64", 4) == 0;  // 64-bit sizes, in a chunk of their own before the others
+  if ((!wide && std::memcmp(header, "RIFF", 4) != 0) || std::memcmp(header + 8, "WAVE", 4) != 0) return;
+  std::uint64_t promised = kPlaceholder;
   std::uint64_t at = sizeof(header);
-  while (at + 8 <= file.size()) {
+  constexpr int kMaxChunks = 1000;  // a file of empty chunks must not keep us
+  for (int i = 0; i < kMaxChunks && at + 8 <= file.size(); ++i) {
     unsigned char chunk[8] = {};
     file.read(at, std::as_writable_bytes(std::span(chunk)));
     at += sizeof(chunk);
-    const std::uint32_t size = little_endian(chunk + 4);
-    if (std::memcmp(chunk, "data", 4) == 0) {
-      if (size < kPlaceholder && size > file.size() - at)
-        fail_file(path, "truncated: the header promises ", size, " bytes of samples, the file has ", file.size() - at);
+    const std::uint64_t size = little_endian(chunk + 4, 4);
+    if (wide && std::memcmp(chunk, "ds64", 4) == 0 && size >= 16 && file.size() - at >= 16) {
+      unsigned char sizes[16] = {};  // of the file, of the data
+      file.read(at, std::as_writable_bytes(std::span(sizes)));
+      promised = little_endian(sizes + 8, 8);
+    } else if (std::memcmp(chunk, "data", 4) == 0) {
+      const bool known = size < kPlaceholder || (wide && promised != kPlaceholder);
+      if (size < kPlaceholder) promised = size;
+      if (known && promised > file.size() - at)
+        fail_file(path, "truncated: the header promises ", promised, " bytes of samples, the file has ",
+                  file.size() - at);
       return;
     }
-    at += size + (size & 1U);  // chunks are padded to even sizes; `at` moves on by at least the chunk's header
+    at += size + (size & 1U);  // chunks are padded to even sizes
   }
 }
 
@@ -111,7 +123,7 @@ Sound open_sound(const std::string& path, AudioInfo& info) {
   info.bits = bits_of(raw.format);
   info.floating = subtype == SF_FORMAT_FLOAT || subtype == SF_FORMAT_DOUBLE;
   const int type = raw.format & SF_FORMAT_TYPEMASK;
-  if (type == SF_FORMAT_WAV || type == SF_FORMAT_WAVEX) check_wav_complete(path);
+  if (type == SF_FORMAT_WAV || type == SF_FORMAT_WAVEX || type == SF_FORMAT_RF64) check_wav_complete(path);
   return sound;
 }
 
