@@ -91,9 +91,8 @@ void check_parameters(const char* op, const Args& a, std::int64_t c) {
 /// Calls body(row of windows, span) for all rows and runs of channels, in parallel.
 template <class Body>
 void for_all_spans(const PooledMaps& maps, const Body& body) {
-  for_chunks(maps.window_row_count(), maps.rows_per_chunk(), [&](std::int64_t, std::int64_t begin, std::int64_t end) {
-    for (std::int64_t row = begin; row < end; ++row) maps.for_spans(row, body);
-  });
+  for_chunks(maps.window_row_count(), maps.rows_per_chunk(),
+             [&](std::int64_t, std::int64_t begin, std::int64_t end) { maps.for_spans(begin, end, body); });
 }
 
 /// Runs row_sums(span, first, second) over all rows of windows, in parallel chunks; `first` and `second` accumulate
@@ -110,9 +109,7 @@ void channel_sums(const PooledMaps& maps, const Context& context, const RowSums&
         double* first = partial.data() + chunk * 2 * lanes;
         double* second = first + lanes;
         std::fill_n(first, 2 * lanes, 0.0);
-        for (std::int64_t row = begin; row < end; ++row) {
-          maps.for_spans(row, [&](const RowSpan& span) { row_sums(span, first + span.lane, second + span.lane); });
-        }
+        maps.for_spans(begin, end, [&](const RowSpan& span) { row_sums(span, first + span.lane, second + span.lane); });
       });
   const Scratch<double> sums(context, 2 * c_count);  // [2,C]
   std::fill_n(sums.data(), sums.size(), 0.0);

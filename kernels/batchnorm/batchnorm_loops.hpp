@@ -19,34 +19,18 @@ DCASE_INLINE Real normalise(const Row<Real>& r, Real x, std::int64_t j) {
 }
 
 /// The difference of two floats is exact in double, and so is nearly its square: the statistics of a float map are
-/// those of exact arithmetic to about 1e-14.
+/// those of exact arithmetic to about 1e-14. One position after another: four at a time would quarter the traffic of
+/// the accumulators, but four streams halve what the prefetchers bring.
 template <class Real>
 DCASE_INLINE void statistics_row(const Row<Real>& row) {
   const Row<Real> r = row;
-  std::int64_t i = 0;
-  // Four positions a visit: the accumulators live in memory (a lane each), and this quarters their traffic.
-  for (; i + 4 <= r.count; i += 4) {
-    const Real* x0 = r.x + i * r.fine_step;
-    const Real* x1 = x0 + r.fine_step;
-    const Real* x2 = x1 + r.fine_step;
-    const Real* x3 = x2 + r.fine_step;
-#pragma omp simd
-    for (std::int64_t j = 0; j < r.width; ++j) {
-      const double a = static_cast<double>(x0[j]) - r.origin[j];
-      const double b = static_cast<double>(x1[j]) - r.origin[j];
-      const double c = static_cast<double>(x2[j]) - r.origin[j];
-      const double d = static_cast<double>(x3[j]) - r.origin[j];
-      r.first[j] += (a + b) + (c + d);
-      r.second[j] += (a * a + b * b) + (c * c + d * d);
-    }
-  }
-  for (; i < r.count; ++i) {
+  for (std::int64_t i = 0; i < r.count; ++i) {
     const Real* x = r.x + i * r.fine_step;
 #pragma omp simd
     for (std::int64_t j = 0; j < r.width; ++j) {
-      const double a = static_cast<double>(x[j]) - r.origin[j];
-      r.first[j] += a;
-      r.second[j] += a * a;
+      const double d = static_cast<double>(x[j]) - r.origin[j];
+      r.first[j] += d;
+      r.second[j] += d * d;
     }
   }
 }

@@ -51,11 +51,9 @@ void avg_pool_forward(const AvgPoolForward<Real>& a, const Context&) {
   const PooledMaps maps("avg_pool_forward", "x", a.x, "y", a.y, a.pool_m, a.pool_t);
   with_window(a.pool_m, a.pool_t, [&](auto window) {
     for_chunks(maps.window_row_count(), maps.rows_per_chunk(), [&](std::int64_t, std::int64_t begin, std::int64_t end) {
-      for (std::int64_t row = begin; row < end; ++row) {
-        maps.for_spans(row, [&](const RowSpan& span) {
-          forward_row(a.x.data + span.fine, a.y.data + span.coarse, maps, span, window);
-        });
-      }
+      maps.for_spans(begin, end, [&](const RowSpan& span) {
+        forward_row(a.x.data + span.fine, a.y.data + span.coarse, maps, span, window);
+      });
     });
   });
 }
@@ -65,11 +63,9 @@ void avg_pool_backward(const AvgPoolBackward<Real>& a, const Context&) {
   const PooledMaps maps("avg_pool_backward", "dx", a.dx, "dy", a.dy, a.pool_m, a.pool_t);
   with_window(a.pool_m, a.pool_t, [&](auto window) {
     for_chunks(maps.window_row_count(), maps.rows_per_chunk(), [&](std::int64_t, std::int64_t begin, std::int64_t end) {
-      for (std::int64_t row = begin; row < end; ++row) {
-        maps.for_spans(row, [&](const RowSpan& span) {
-          backward_row(a.dy.data + span.coarse, a.dx.data + span.fine, maps, span, window, a.dx_mode);
-        });
-      }
+      maps.for_spans(begin, end, [&](const RowSpan& span) {
+        backward_row(a.dy.data + span.coarse, a.dx.data + span.fine, maps, span, window, a.dx_mode);
+      });
     });
   });
   if (a.dx_mode == GradMode::kAdd) return;

@@ -96,27 +96,30 @@ class PooledMaps {
     return std::max<std::int64_t>(1, kRowChunkElements / std::max<std::int64_t>(1, pool_m_ * fine_t_ * channels_));
   }
 
-  /// Calls body(RowSpan) for every run of channels of window row `row` (item row / M', row % M' of the coarse map).
+  /// Calls body(RowSpan) for every run of channels of window rows [begin, end) (row r is row r % M' of item r / M' of
+  /// the coarse map). Rows are the inner loop: those of one run follow each other in the memory of a blocked map.
   template <class Body>
-  void for_spans(std::int64_t row, const Body& body) const {
-    const std::int64_t item = row / coarse_m_;
-    const std::int64_t m = row % coarse_m_;
+  void for_spans(std::int64_t begin, std::int64_t end, const Body& body) const {
     for (std::int64_t c = 0; c < channels_; c += run_) {
-      RowSpan span;
-      span.fine = element(item, c, m * pool_m_, fine_m_, fine_t_, fine_b_);
-      span.coarse = element(item, c, m, coarse_m_, coarse_t_, coarse_b_);
-      span.lane = c * tile_;
-      span.width = run_ * tile_;
-      span.count = coarse_t_ / tile_;
-      if (span.count > 0) body(span);
-      // The positions that fill no whole tile: one narrower group (their lanes start as every tile's do).
-      const std::int64_t rest = coarse_t_ % tile_;
-      if (rest > 0) {
-        span.fine += span.count * fine_step();
-        span.coarse += span.count * coarse_step();
-        span.width = run_ * rest;
-        span.count = 1;
-        body(span);
+      for (std::int64_t row = begin; row < end; ++row) {
+        const std::int64_t item = row / coarse_m_;
+        const std::int64_t m = row % coarse_m_;
+        RowSpan span;
+        span.fine = element(item, c, m * pool_m_, fine_m_, fine_t_, fine_b_);
+        span.coarse = element(item, c, m, coarse_m_, coarse_t_, coarse_b_);
+        span.lane = c * tile_;
+        span.width = run_ * tile_;
+        span.count = coarse_t_ / tile_;
+        if (span.count > 0) body(span);
+        // The positions that fill no whole tile: one narrower group (their lanes start as every tile's do).
+        const std::int64_t rest = coarse_t_ % tile_;
+        if (rest > 0) {
+          span.fine += span.count * fine_step();
+          span.coarse += span.count * coarse_step();
+          span.width = run_ * rest;
+          span.count = 1;
+          body(span);
+        }
       }
     }
   }
