@@ -138,12 +138,30 @@ enum class ConvPass : std::uint8_t { kForward, kDataGradient, kWeightGradient };
 [[nodiscard]] std::string conv2d_implementation(const Conv2dShape& shape, ConvPass pass, const Context& context,
                                                 ConvAlgorithm algorithm = ConvAlgorithm::kAuto);
 
-/// Work of the direct formula (Winograd does fewer products), and traffic when every array moves once.
-[[nodiscard]] Cost conv2d_cost(const Conv2dShape& shape, ConvPass pass);
+/// One pass: work of the direct formula (Winograd does fewer products), and traffic when each of x, w and y (or their
+/// gradients) moves once.
+[[nodiscard]] Cost conv2d_cost(const Conv2dShape& shape);
 
 /// Sizes read from the views (dx, dw and dy stand for x, w and y as well) and checked against each other: layouts,
 /// channels, map sizes. `op` stands in the message.
 [[nodiscard]] Conv2dShape conv2d_shape(const char* op, const View<const float>& x, const View<const float>& w,
                                        const View<const float>& y, std::int64_t stride_m, std::int64_t stride_t);
+
+[[nodiscard]] inline Cost cost(const Conv2dForward<float>& a) {
+  return conv2d_cost(conv2d_shape("conv2d_forward", a.x, a.w, a.y, a.stride_m, a.stride_t));
+}
+
+/// Of the gradients that are wanted.
+[[nodiscard]] inline Cost cost(const Conv2dBackward<float>& a) {
+  Cost sum;
+  const auto add = [&](const View<const float>& x, const View<const float>& w) {
+    const Cost pass = conv2d_cost(conv2d_shape("conv2d_backward", x, w, a.dy, a.stride_m, a.stride_t));
+    sum.flops += pass.flops;
+    sum.bytes += pass.bytes;
+  };
+  if (a.dx.present()) add(a.dx, a.w);
+  if (a.dw.present()) add(a.x, a.dw);
+  return sum;
+}
 
 }  // namespace dcase

@@ -126,3 +126,11 @@ TEST_CASE("gemm: sizes that do not agree throw") {
   Operands<float> o({5, 7, 3});
   CHECK_THROWS_AS(gemm<float>(o.args, Context{.device = {.type = DeviceType::kCuda}}), Error);
 }
+
+TEST_CASE("gemm: cost counts products and one pass over each array") {
+  Operands<float> o({.m = 5, .n = 7, .k = 3, .trans_b = true});
+  CHECK(cost(o.args).flops == 2.0 * 5 * 7 * 3);
+  CHECK(cost(o.args).bytes == 4.0 * (5 * 3 + 3 * 7 + 5 * 7));
+  o.args.mode = GradMode::kAdd;
+  CHECK(cost(o.args).bytes == 4.0 * (5 * 3 + 3 * 7 + 2 * 5 * 7));
+}
