@@ -7,7 +7,8 @@
 /// normalised map and the ReLU mask are recomputed, because reading a saved map costs more than the arithmetic.
 ///
 /// Maps are [N,G,M,T,B] (kernels/common/map.hpp); C = G * B. All operators are thread-safe on distinct outputs, give
-/// the same bits for every number of threads, and throw Error(kArgument) on shapes that do not fit.
+/// the same bits for every number of threads (not for every instruction set), and throw Error(kArgument) on shapes that
+/// do not fit.
 
 #include <cstdint>
 

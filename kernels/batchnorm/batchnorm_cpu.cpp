@@ -88,7 +88,7 @@ void check_parameters(const char* op, const Args& a, std::int64_t c) {
   DCASE_CHECK(a.eps >= 0, op, ": eps is ", a.eps);
 }
 
-/// Calls body(row of windows, span) for all rows and runs of channels, in parallel.
+/// Calls body(span) for all rows of windows and runs of channels, in parallel.
 template <class Body>
 void for_all_spans(const PooledMaps& maps, const Body& body) {
   for_chunks(maps.window_row_count(), maps.rows_per_chunk(),
