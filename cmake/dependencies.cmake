@@ -1,5 +1,7 @@
 find_package(Threads REQUIRED)
 find_package(OpenMP REQUIRED COMPONENTS CXX)
+target_compile_options(dcase_flags BEFORE INTERFACE $<$<COMPILE_LANGUAGE:CXX>:${OpenMP_CXX_FLAGS}>)
+target_link_libraries(dcase_flags INTERFACE OpenMP::OpenMP_CXX)
 find_package(nlohmann_json 3.11 REQUIRED)  # Debian: nlohmann-json3-dev
 list(APPEND CMAKE_MODULE_PATH ${CMAKE_CURRENT_LIST_DIR})
 find_package(OneDNN 2.6 REQUIRED)          # Debian: libdnnl-dev, 2.6 or 3.x

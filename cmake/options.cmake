@@ -1,5 +1,3 @@
-set(DCASE_CUDA "AUTO" CACHE STRING "CUDA backend: AUTO (where nvcc is found), ON or OFF")
-set_property(CACHE DCASE_CUDA PROPERTY STRINGS AUTO ON OFF)
 set(DCASE_SANITIZE "" CACHE STRING "Sanitizers, as for -fsanitize=: address,undefined or thread")
 option(DCASE_TESTS "Build the tests" ON)
 option(DCASE_WERROR "Treat warnings as errors" ON)
@@ -29,19 +27,13 @@ if(DCASE_SANITIZE)
   target_link_options(dcase_flags INTERFACE -fsanitize=${DCASE_SANITIZE})
 endif()
 
-# dcase_room(NAME LIBS...): a static library of every source in the current folder and its operator/subject folders.
-# A folder is a subject; adding one needs no list to be edited.
+# dcase_room(NAME PUBLIC libs... PRIVATE libs...): a static library of every source in the current folder and below.
+# A folder is a subject; adding one needs no list to be edited. PUBLIC is what the headers need: other rooms, as a rule.
 function(dcase_room name)
+  cmake_parse_arguments(room "" "" "PUBLIC;PRIVATE" ${ARGN})
   file(GLOB_RECURSE sources CONFIGURE_DEPENDS ${CMAKE_CURRENT_SOURCE_DIR}/*.cpp)
   list(FILTER sources EXCLUDE REGEX "/main\\.cpp$")
-  if(NOT sources)
-    add_library(${name} INTERFACE)
-    target_include_directories(${name} INTERFACE $<BUILD_INTERFACE:${PROJECT_SOURCE_DIR}>)
-    target_link_libraries(${name} INTERFACE ${ARGN})
-    return()
-  endif()
   add_library(${name} STATIC ${sources})
-  set_target_properties(${name} PROPERTIES LINKER_LANGUAGE CXX)
   target_include_directories(${name} PUBLIC $<BUILD_INTERFACE:${PROJECT_SOURCE_DIR}>)
-  target_link_libraries(${name} PUBLIC ${ARGN} PRIVATE $<BUILD_INTERFACE:dcase_flags>)
+  target_link_libraries(${name} PUBLIC ${room_PUBLIC} PRIVATE ${room_PRIVATE} $<BUILD_INTERFACE:dcase_flags>)
 endfunction()

@@ -67,7 +67,10 @@ build() {
   shift
   for target in "$@"; do arguments+=(--target "$target"); done
   need_cmake
-  if command -v ccache >/dev/null; then launcher=(-DCMAKE_CXX_COMPILER_LAUNCHER=ccache); fi
+  if command -v ccache >/dev/null; then
+    launcher=(-DCMAKE_CXX_COMPILER_LAUNCHER=ccache)
+    export CCACHE_BASEDIR=$PWD CCACHE_NOHASHDIR=true  # a clone in another folder finds the same objects
+  fi
   mkdir -p "build/$preset"
   cmake --preset "$preset" "${launcher[@]}" >"build/$preset/configure.log" 2>&1 || {
     cat "build/$preset/configure.log" >&2

@@ -8,3 +8,4 @@
 #include "dcasenet/model.hpp"
 #include "dcasenet/session.hpp"
 #include "dcasenet/task.hpp"
+#include "dcasenet/version.hpp"

@@ -1,0 +1,18 @@
+set(DCASE_CUDA "AUTO" CACHE STRING "CUDA backend: AUTO (where nvcc is found), ON or OFF")
+set_property(CACHE DCASE_CUDA PROPERTY STRINGS AUTO ON OFF)
+
+find_program(DCASE_NVCC nvcc HINTS ENV CUDA_PATH HINTS /usr/local/cuda PATH_SUFFIXES bin)
+mark_as_advanced(DCASE_NVCC)
+if(DCASE_CUDA STREQUAL "ON")
+  if(NOT DCASE_NVCC)
+    message(FATAL_ERROR "DCASE_CUDA=ON, but there is no nvcc in PATH, in CUDA_PATH or in /usr/local/cuda. "
+      "Install the CUDA toolkit, or configure with -DDCASE_CUDA=OFF.")
+  endif()
+  message(FATAL_ERROR "DCASE_CUDA=ON, but this version has no CUDA backend yet. Configure with -DDCASE_CUDA=OFF.")
+elseif(DCASE_CUDA STREQUAL "AUTO")
+  message(STATUS "Backends: CPU (DCASE_CUDA=AUTO; this version has no CUDA backend)")
+elseif(DCASE_CUDA STREQUAL "OFF")
+  message(STATUS "Backends: CPU (DCASE_CUDA=OFF)")
+else()
+  message(FATAL_ERROR "DCASE_CUDA=${DCASE_CUDA}: it may be AUTO, ON or OFF.")
+endif()
