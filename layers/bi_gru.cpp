@@ -48,7 +48,10 @@ Variable BiGru::forward(const Variable& x) const {
     const auto& [f, r] = directions_;
     const Gradient dx = g.in(0);
     Gradient d[8];
-    for (std::size_t i = 0; i < 8; ++i) d[i] = g.in(i + 1);
+    for (std::size_t i = 0; i < 8; ++i) {
+      d[i] = g.in(i + 1);
+      DCASE_CHECK(d[i].mode == d[0].mode, "gru: gradients of some parameters were reset and of others not");
+    }
     gru_backward<float>({.x = in,
                          .w_ih = {f.w_ih->value(), r.w_ih->value()},
                          .w_hh = {f.w_hh->value(), r.w_hh->value()},
@@ -61,7 +64,7 @@ Variable BiGru::forward(const Variable& x) const {
                          .db_ih = {d[2].view, d[6].view},
                          .db_hh = {d[3].view, d[7].view},
                          .dx_mode = dx.mode,
-                         .dw_mode = d[0].mode},  // the eight parameters are always used together
+                         .dw_mode = d[0].mode},
                         in.context());
   });
 }
