@@ -4,7 +4,6 @@
 #include <cmath>
 
 #include "kernels/elementwise/elementwise.hpp"
-#include "kernels/reduce/reduce.hpp"
 #include "kernels/softmax_xent/softmax_xent.hpp"
 
 namespace dcase {
@@ -88,10 +87,11 @@ std::span<const float> Predictor::samples(std::int64_t first, std::int64_t count
 }
 
 void Predictor::push(std::span<const float> pcm) {
-  const View<const float> view(pcm.data(), {static_cast<std::int64_t>(pcm.size())});
-  if (const std::int64_t at = first_not_finite<float>(view, session_->model().backend()->context()); at >= 0) {
-    fail(ErrorKind::kNumeric, "prediction: sample ", base_ + static_cast<std::int64_t>(buffer_.size()) + at,
-         " is not a finite number");
+  for (std::size_t i = 0; i < pcm.size(); ++i) {
+    if (!(std::abs(pcm[i]) <= kLoudestPcm)) {
+      fail(ErrorKind::kNumeric, "prediction: sample ", base_ + static_cast<std::int64_t>(buffer_.size() + i), " is ",
+           pcm[i], ", no sound: full scale is 1");
+    }
   }
   // In pieces, so that a long recording given at once does not double its memory.
   constexpr std::size_t kPiece = 1U << 20U;

@@ -23,18 +23,31 @@ Arena::~Arena() { trim(); }
 void* Arena::allocate(std::size_t bytes) {
   const std::size_t size = size_class(bytes);
   const std::scoped_lock lock(mutex_);
-  void* block = nullptr;
   if (auto it = free_.find(size); it != free_.end() && !it->second.empty()) {
-    block = it->second.back();
+    void* block = it->second.back();
     it->second.pop_back();
-  } else {
-    block = std::aligned_alloc(kAlignment, size);
-    if (block == nullptr) {
-      fail(ErrorKind::kDevice, "out of memory: ", bytes, " bytes asked for, ", statistics_.bytes_in_use, " in use");
-    }
-    statistics_.bytes_reserved += size;
-    ++statistics_.growths;
+    return hand_out(block, size);
   }
+  return hand_out(obtain(size), size);
+}
+
+void* Arena::allocate_kept(std::size_t bytes) {
+  const std::size_t size = size_class(bytes);
+  const std::scoped_lock lock(mutex_);
+  return hand_out(obtain(size), size);
+}
+
+void* Arena::obtain(std::size_t size) {
+  void* block = std::aligned_alloc(kAlignment, size);
+  if (block == nullptr) {
+    fail(ErrorKind::kDevice, "out of memory: ", size, " bytes asked for, ", statistics_.bytes_in_use, " in use");
+  }
+  statistics_.bytes_reserved += size;
+  ++statistics_.growths;
+  return block;
+}
+
+void* Arena::hand_out(void* block, std::size_t size) {
   live_[block] = size;
   statistics_.bytes_in_use += size;
   statistics_.peak_in_use = std::max(statistics_.peak_in_use, statistics_.bytes_in_use);

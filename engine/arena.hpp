@@ -30,6 +30,7 @@ class Arena final : public Allocator {
   Arena& operator=(const Arena&) = delete;
 
   [[nodiscard]] void* allocate(std::size_t bytes) override;
+  [[nodiscard]] void* allocate_kept(std::size_t bytes) override;
   void release(void* block) noexcept override;
   [[nodiscard]] Statistics statistics() const;
 
@@ -37,6 +38,9 @@ class Arena final : public Allocator {
   void trim() noexcept;
 
  private:
+  void* obtain(std::size_t size);  // from the operating system; under the lock
+  void* hand_out(void* block, std::size_t size);
+
   mutable std::mutex mutex_;
   std::unordered_map<std::size_t, std::vector<void*>> free_;  // size class -> cached blocks
   std::unordered_map<void*, std::size_t> live_;               // block -> size class

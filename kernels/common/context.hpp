@@ -30,6 +30,9 @@ class Allocator {
  public:
   virtual ~Allocator() = default;
   [[nodiscard]] virtual void* allocate(std::size_t bytes) = 0;
+  /// As allocate, for memory that its owner keeps beyond the call (packed weights): never a block that passing work
+  /// left behind, which the next call of that work will want again.
+  [[nodiscard]] virtual void* allocate_kept(std::size_t bytes) { return allocate(bytes); }
   virtual void release(void* block) noexcept = 0;
 };
 
@@ -45,14 +48,21 @@ inline void require_cpu(const Context& context, const char* op) {
   if (!context.device.is_cpu()) fail(ErrorKind::kDevice, op, ": no backend for device ", context.device.name());
 }
 
+/// How long scratch memory is held: for the call, or by an object that stays.
+enum class Lifetime : std::uint8_t { kCall, kKept };
+
 /// Uninitialised scratch memory of `count` elements, returned to the allocator when it goes out of scope.
 template <class T>
 class Scratch {
  public:
-  Scratch(const Context& context, std::int64_t count) : allocator_(context.allocator), data_(nullptr), size_(count) {
+  Scratch(const Context& context, std::int64_t count, Lifetime lifetime = Lifetime::kCall)
+      : allocator_(context.allocator), data_(nullptr), size_(count) {
     DCASE_CHECK(allocator_ != nullptr, "scratch: the context has no allocator");
     DCASE_CHECK(count >= 0, "scratch: negative size ", count);
-    if (count > 0) data_ = static_cast<T*>(allocator_->allocate(static_cast<std::size_t>(count) * sizeof(T)));
+    if (count == 0) return;
+    const std::size_t bytes = static_cast<std::size_t>(count) * sizeof(T);
+    data_ =
+        static_cast<T*>(lifetime == Lifetime::kKept ? allocator_->allocate_kept(bytes) : allocator_->allocate(bytes));
   }
   ~Scratch() {
     if (data_ != nullptr) allocator_->release(data_);

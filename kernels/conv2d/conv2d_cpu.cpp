@@ -154,7 +154,7 @@ struct Conv2dPack::State {
                              [&](const WeightCopy& c) { return c.layout == convolution.weights_layout(); });
     if (copy == copies.end()) {
       copies.push_back({.layout = convolution.weights_layout(),
-                        .memory = std::make_unique<Scratch<float>>(context, weights_size(convolution)),
+                        .memory = std::make_unique<Scratch<float>>(context, weights_size(convolution), Lifetime::kKept),
                         .source = nullptr,
                         .version = 0});
       copy = copies.end() - 1;

@@ -40,6 +40,10 @@ struct MelParameters {
   friend bool operator==(const MelParameters&, const MelParameters&) = default;
 };
 
+/// Largest sample that is taken for sound, 120 dB above full scale: the power of a frame of such samples is far from
+/// overflowing. Readers and sessions refuse louder ones.
+inline constexpr float kLoudestPcm = 1e6F;
+
 /// Throws Error(kArgument) naming the first field that is out of range.
 void validate(const MelParameters& parameters);
 

@@ -26,6 +26,18 @@ TEST_CASE("arena: a released block serves the next request of its size", "[arena
   CHECK(arena.statistics().bytes_reserved == 0);
 }
 
+TEST_CASE("arena: kept memory takes no block that passing work will want again", "[arena]") {
+  Arena arena;
+  void* scratch = arena.allocate(4096);
+  arena.release(scratch);
+  void* kept = arena.allocate_kept(4096);
+  CHECK(kept != scratch);
+  CHECK(arena.allocate(4096) == scratch);
+  CHECK(arena.statistics().growths == 2);
+  arena.release(kept);
+  arena.release(scratch);
+}
+
 TEST_CASE("arena: blocks of no bytes are distinct and a foreign pointer is ignored", "[arena]") {
   Arena arena;
   void* a = arena.allocate(0);

@@ -213,6 +213,9 @@ bool AudioStream::State::decode(std::vector<std::vector<float>>& signals) {
     peak = std::max(peak, magnitude);
   }
   if (!finite) fail_file(info.path, "a sample before frame ", position, " is NaN or infinite");
+  if (peak > kLoudestSample) {
+    fail_file(info.path, "a sample before frame ", position, " is ", peak, ", no sound: full scale is 1");
+  }
   if (peak > 0) notes.silent = false;
   if (info.floating && peak > 1) notes.clipping = true;
 

@@ -12,6 +12,8 @@
 #include <string>
 #include <vector>
 
+#include "kernels/mel_stft/mel_stft.hpp"
+
 namespace dcase {
 
 /// Which channels of a file become signals.
@@ -66,6 +68,7 @@ struct AudioOptions {
 /// Not thread-safe; different streams are independent.
 class AudioStream {
  public:
+  static constexpr float kLoudestSample = kLoudestPcm;
   static constexpr int kMaxChannels = 64;  // third-order Ambisonics has 16, microphone arrays up to 64
   static constexpr int kMinRate = 1000;    // Hz; below, the file's header is damaged rather than the recording slow
   static constexpr int kMaxRate = 768000;  // Hz; the fastest converters
