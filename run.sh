@@ -51,7 +51,7 @@ step() {
   "${@:2}"
 }
 
-step "Render the data sets" "$dcasenet" data render --clips train/minidata/clips --output "$data" "${render[@]}"
+step "Render the data sets" "$dcasenet" data render --clips train/minidata --output "$data" "${render[@]}"
 
 train=(--config train/configs/minidata.json)
 for setting in "${settings[@]}" "data.asc.root=$data/asc" "data.tag.root=$data/tag" "data.sed.root=$data/sed"; do
@@ -60,6 +60,7 @@ done
 if [[ -f $run/last.safetensors ]]; then train=(--resume); fi
 step "Train" "$dcasenet" train --run "$run" "${train[@]}"
 
-step "Evaluate" "$dcasenet" eval --model "$run/last.safetensors" --asc "$data/asc" --tag "$data/tag" --sed "$data/sed"
+step "Evaluate" "$dcasenet" eval --model "$run/last.safetensors" --asc "$data/asc" --tag "$data/tag" --sed "$data/sed" \
+  --tag-eval test-all --threshold 0.3
 recording=$(find "$data/sed/mic_dev" -name 'fold1_*.wav' | sort | head -n 1)
-step "Predict a recording" "$dcasenet" predict "$recording" --model "$run/last.safetensors"
+step "Predict a recording" "$dcasenet" predict "$recording" --model "$run/last.safetensors" --threshold 0.3
