@@ -10,7 +10,7 @@ usage() {
 Usage: ./run.sh [--quick]
 
 Installs missing packages (Debian, Ubuntu), builds build/release/bin/dcasenet, and with it
-  1. renders three small data sets from the recordings in train/minidata/clips into build/minidata,
+  1. renders three small data sets from the recordings in train/minidata into build/minidata,
   2. trains DcaseNet v3, all hidden sizes divided by 8, on scenes, tags and events at once, into runs/minidata,
   3. evaluates the trained model on the test parts,
   4. predicts one recording.

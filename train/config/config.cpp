@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <functional>
 #include <limits>
+#include <set>
 #include <utility>
 
 #include "dcasenet/labels.hpp"
@@ -209,10 +210,13 @@ void apply(TrainConfig& config, const json& value, const std::string& path, cons
     const std::string key = path.empty() ? name : path + "." + name;
     const bool section =
         std::any_of(keys().begin(), keys().end(), [&](const Key& k) { return k.name.starts_with(key + "."); });
-    if (child.is_object() && !section) static_cast<void>(find_key(key, origin));  // unknown, or takes a plain value
-    if (child.is_object() && !section) reject(key, "{...}", "a plain value");
+    if (child.is_object() && !section) {
+      static_cast<void>(find_key(key, origin));  // unknown, or takes a plain value
+      fail(ErrorKind::kUsage, origin, ": ", key, " takes a plain value, not {...}");
+    }
     const bool task = key == "data.asc" || key == "data.tag" || key == "data.sed";
     if (task && child.is_null()) continue;
+    if (!child.is_object() && section) fail(ErrorKind::kUsage, origin, ": ", key, " takes {...}, keys of its own");
     apply(config, child, key, origin);
   }
 }
@@ -229,10 +233,34 @@ void check(const TrainConfig& c, const std::string& origin) {
   }
 }
 
-// A number, true, false, null or quoted text as JSON; everything else is text.
-json override_value(const std::string& text) {
+// JSON with comments. The parser lets the last of equal names win in silence; here that is an error.
+json parse_unique(const std::string& text, const std::string& origin) {
+  std::vector<std::pair<std::string, std::set<std::string>>> open;  // objects being read: their path, their names
+  std::string name;
+  const auto on_event = [&](int, json::parse_event_t event, json& parsed) {
+    if (event == json::parse_event_t::object_start) {
+      open.emplace_back(name.empty() ? "" : name + ".", std::set<std::string>());
+    } else if (event == json::parse_event_t::object_end) {
+      open.pop_back();
+    } else if (event == json::parse_event_t::key) {
+      auto& [path, names] = open.back();
+      name = path + parsed.get<std::string>();
+      if (!names.insert(name).second) fail(ErrorKind::kUsage, origin, ": ", name, " stands there twice");
+    }
+    return true;
+  };
+  try {
+    return json::parse(text, on_event, true, /*ignore_comments=*/true);
+  } catch (const json::exception& error) {
+    fail(ErrorKind::kUsage, origin, ": no valid JSON: ", error.what());
+  }
+}
+
+// A number, true, false, null or quoted text as JSON; everything else is text, and so is all for a key of text.
+json override_value(const std::string& text, const json& current) {
   json value = json::parse(text, nullptr, false);
-  return value.is_discarded() || value.is_structured() ? json(text) : value;
+  const bool raw = value.is_discarded() || value.is_structured() || (current.is_string() && !value.is_string());
+  return raw ? json(text) : value;
 }
 
 }  // namespace
@@ -250,7 +278,9 @@ TrainConfig with_overrides(TrainConfig config, const std::vector<std::string>& o
     if (equals == std::string::npos || equals == 0) {
       fail(ErrorKind::kUsage, "--set ", in_quotes(text), ": KEY=VALUE is needed, as in --set train.lr=5e-4");
     }
-    apply(config, override_value(text.substr(equals + 1)), text.substr(0, equals), "--set");
+    const std::string name = text.substr(0, equals);
+    const Key& key = find_key(name, "--set");
+    apply(config, override_value(text.substr(equals + 1), key.get(config)), name, "--set");
   }
   check(config, overrides.empty() ? "configuration" : "--set");
   return config;
@@ -261,13 +291,7 @@ TrainConfig load_config(const std::string& file, const std::vector<std::string>&
   if (!file.empty()) {
     constexpr std::uint64_t kLimit = std::uint64_t{16} << 20U;
     const std::string content = read_file(file, kLimit);
-    json parsed;
-    try {
-      parsed = json::parse(content, nullptr, true, /*ignore_comments=*/true);
-    } catch (const json::exception& error) {
-      fail(ErrorKind::kUsage, file, ": no valid JSON: ", error.what());
-    }
-    config = config_from_json(parsed, file);
+    config = config_from_json(parse_unique(content, file), file);
   }
   return with_overrides(std::move(config), overrides);
 }
