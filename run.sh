@@ -33,7 +33,7 @@ while (($#)); do
       data=build/minidata-quick
       run=runs/minidata-quick
       render=(--scale 0.1)
-      settings=(train.steps=20 train.eval_every=0 data.asc.batch_size=4 data.tag.batch_size=4 data.sed.batch_size=2)
+      settings=(train.steps=40 train.eval_every=0 data.asc.batch_size=4 data.tag.batch_size=4 data.sed.batch_size=2)
       ;;
     -h | --help) usage; exit 0 ;;
     *) say "error: unknown option $1"; usage >&2; exit 2 ;;
