@@ -70,7 +70,8 @@ void ParameterStore::allocate() {
   DCASE_CHECK(!allocated_, "parameters: allocate() is called twice");
   allocated_ = true;
   values_ = Tensor::filled({parameter_count_}, 0, backend_);
-  grads_ = Tensor::filled({parameter_count_}, 0, backend_);
+  // Left as it is, for the first contribution overwrites: the pages of a model that never trains stay out of memory.
+  grads_ = Tensor({parameter_count_}, backend_);
   buffers_flat_ = Tensor::filled({buffer_count_}, 0, backend_);
   for (Parameter& p : parameters_) {
     p.leaf = Variable::leaf(values_.slice(p.offset, p.shape), grads_.slice(p.offset, p.shape));

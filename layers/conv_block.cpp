@@ -1,5 +1,7 @@
 #include "layers/conv_block.hpp"
 
+#include <algorithm>
+
 #include "kernels/batchnorm/batchnorm.hpp"
 #include "kernels/common/map.hpp"
 
@@ -35,10 +37,17 @@ Variable ConvBlock::forward(const Variable& x, const Pass& pass) const {
   const Conv2dPlan plan1 = conv2d_plan(conv1_.shape(N, M, T), context);
   const Conv2dPlan plan2 = conv2d_plan(conv2_.shape(N, M, T), context);
 
-  const Tensor z1 = grouped_map(N, outputs_, M, T, plan1.y_group, in.backend());
+  const std::vector<Variable> inputs{
+      x, conv1_.weight(), bn1_.gamma(), bn1_.beta(), conv2_.weight(), bn2_.gamma(), bn2_.beta()};
+  // Without a backward pass to come each map goes as soon as the next one is there, and the activation takes the place
+  // of z1: two maps alive instead of three.
+  const bool recorded = std::any_of(inputs.begin(), inputs.end(), [](const Variable& v) { return v.requires_grad(); });
+
+  Tensor z1 = grouped_map(N, outputs_, M, T, plan1.y_group, in.backend());
   conv1_.run_forward(as_map(View<const float>(in)), z1);
   const BatchNorm::Statistics s1 = bn1_.statistics(z1, pass);
-  const Tensor a1 = grouped_map(N, outputs_, M, T, plan2.x_group, in.backend());
+  const bool in_place = !recorded && plan1.y_group == plan2.x_group;
+  Tensor a1 = in_place ? z1 : grouped_map(N, outputs_, M, T, plan2.x_group, in.backend());
   batchnorm_forward<float>({.x = z1,
                             .mean = s1.mean,
                             .variance = s1.variance,
@@ -48,9 +57,11 @@ Variable ConvBlock::forward(const Variable& x, const Pass& pass) const {
                             .relu = true,
                             .y = a1},
                            context);
+  if (!recorded) z1 = {};
 
   const Tensor z2 = grouped_map(N, outputs_, M, T, plan2.y_group, in.backend());
   conv2_.run_forward(a1, z2);
+  if (!recorded) a1 = {};
   const BatchNorm::Statistics s2 = bn2_.statistics(z2, pass);
   Tensor y({N, M / pool_.m, T / pool_.t, outputs_}, in.backend());
   batchnorm_forward<float>({.x = z2,
@@ -65,8 +76,6 @@ Variable ConvBlock::forward(const Variable& x, const Pass& pass) const {
                             .y = as_map(y.view())},
                            context);
 
-  const std::vector<Variable> inputs{
-      x, conv1_.weight(), bn1_.gamma(), bn1_.beta(), conv2_.weight(), bn2_.gamma(), bn2_.beta()};
   return record("conv_block", y, inputs, [this, in, z1, s1, a1, z2, s2, training = pass.training](Grads& g) {
     const Gradient dx = g.in(0);
     const Gradient dw1 = g.in(1);
