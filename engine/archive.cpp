@@ -7,6 +7,7 @@
 #include <limits>
 #include <numeric>
 #include <optional>
+#include <unordered_set>
 
 #include <nlohmann/json.hpp>
 
@@ -90,7 +91,7 @@ class HeaderReader final : public nlohmann::json_sax<Json> {
 
   bool key(std::string& text) override {
     if (level_ == Level::kTop) {
-      if (!seen_.emplace(text, true).second) return refuse(concat("the name '", printable(text), "' appears twice"));
+      if (!seen_.insert(text).second) return refuse(concat("the name '", printable(text), "' appears twice"));
       name_ = text;
       return true;
     }
@@ -187,7 +188,7 @@ class HeaderReader final : public nlohmann::json_sax<Json> {
   Level level_ = Level::kOutside;
   std::string name_;
   std::string field_;
-  std::unordered_map<std::string, bool> seen_;
+  std::unordered_set<std::string> seen_;
   std::vector<std::uint64_t> numbers_;
   bool has_dtype_ = false;
   bool has_shape_ = false;

@@ -52,7 +52,7 @@ struct SegmentOptions {
 struct SegmentMetrics : SedScore {
   SegmentOptions options;
   std::int64_t segments = 0;
-  double everything_on_f1 = 0;  ///< micro F1 of a system that detects every class everywhere: the level to beat
+  double everything_on_f1 = 0;  ///< micro F1 of a system that detects every class everywhere; NaN without references
 };
 
 /// A class is active in every segment that one of its events touches; a last, incomplete segment counts.

@@ -1,4 +1,5 @@
 #include <algorithm>
+#include <limits>
 
 #include "kernels/common/error.hpp"
 #include "train/metrics/sed_metrics.hpp"
@@ -43,15 +44,11 @@ namespace {
   return blocks;
 }
 
-/// Outcomes of one segment, all classes together.
-[[nodiscard]] Counts count_segment(const Roll& truth, const Roll& output, std::int64_t segment) {
-  Counts counts;
-  for (std::int64_t c = 0; c < truth.classes; ++c) {
-    const bool reference = truth.at(segment, c);
-    const bool detected = output.at(segment, c);
-    counts += {.tp = reference && detected, .fp = detected && !reference, .fn = reference && !detected};
-  }
-  return counts;
+/// Outcome of one class in one segment.
+[[nodiscard]] Counts outcome(const Roll& truth, const Roll& output, std::int64_t segment, std::int64_t c) {
+  const bool reference = truth.at(segment, c);
+  const bool detected = output.at(segment, c);
+  return {.tp = reference && detected, .fp = detected && !reference, .fn = reference && !detected};
 }
 
 }  // namespace
@@ -68,23 +65,22 @@ SegmentMetrics segment_metrics(std::span<const std::string> classes, std::span<c
     const Roll truth = segments_of(item.truth, segments, width, item, options.segment_us);
     const Roll output = segments_of(item.output, segments, width, item, options.segment_us);
     for (std::int64_t s = 0; s < segments; ++s) {
-      const Counts counts = count_segment(truth, output, s);
+      Counts counts;  // of all classes
+      for (std::int64_t c = 0; c < width; ++c) {
+        const Counts one = outcome(truth, output, s, c);
+        m.classes[static_cast<std::size_t>(c)].counts += one;
+        counts += one;
+      }
       m.substitutions += std::min(counts.fp, counts.fn);
       m.deletions += std::max<std::int64_t>(0, counts.fn - counts.fp);
       m.insertions += std::max<std::int64_t>(0, counts.fp - counts.fn);
-      for (std::int64_t c = 0; c < width; ++c) {
-        const bool reference = truth.at(s, c);
-        const bool detected = output.at(s, c);
-        m.classes[static_cast<std::size_t>(c)].counts +=
-            {.tp = reference && detected, .fp = detected && !reference, .fn = reference && !detected};
-      }
     }
     m.segments += segments;
   }
   detail::finish_sed_score(m, options.undefined);
-  const auto references = static_cast<double>(m.counts.references());
-  m.everything_on_f1 =
-      references == 0 ? ratio(0, 0) : ratio(2 * references, references + static_cast<double>(m.segments * width));
+  const Counts everything_on = {.tp = m.counts.references(), .fp = m.segments * width - m.counts.references()};
+  m.everything_on_f1 = m.counts.references() == 0 ? std::numeric_limits<double>::quiet_NaN()
+                                                  : ratios(everything_on, options.undefined).f1;
   return m;
 }
 
@@ -105,7 +101,8 @@ ReferenceSedMetrics reference_sed_metrics(std::span<const Roll> truth, std::span
   std::int64_t errors = 0;
   std::int64_t references = 0;  // of the complete blocks
   for (std::int64_t b = 0; b < reference.frames; ++b) {
-    const Counts counts = count_segment(reference, detected, b);
+    Counts counts;
+    for (std::int64_t c = 0; c < reference.classes; ++c) counts += outcome(reference, detected, b, c);
     all += counts;
     if (b < frames / block_frames) {
       errors += std::max(counts.fp, counts.fn);  // = S + D + I
