@@ -7,7 +7,7 @@
 #include <charconv>
 #include <cmath>
 #include <cstring>
-#include <filesystem>
+#include <mutex>
 #include <system_error>
 
 #include "engine/files.hpp"
@@ -103,9 +103,16 @@ void check_wav_complete(const std::string& path) {
 Sound open_sound(const std::string& path, AudioInfo& info) {
   { const InputFile readable = InputFile::open(path); }  // a kIo error with the system's reason; no pipes or folders
   SF_INFO raw = {};
-  Sound sound(sf_open(path.c_str(), SFM_READ, &raw));
+  Sound sound;
+  std::string reason;
+  {
+    // libsndfile keeps the error of a failed opening, and its log, in variables that all threads share.
+    static std::mutex opening;
+    const std::lock_guard lock(opening);
+    sound.reset(sf_open(path.c_str(), SFM_READ, &raw));
+    if (sound == nullptr) reason = sf_strerror(nullptr);
+  }
   if (sound == nullptr) {
-    std::string reason = sf_strerror(nullptr);
     while (!reason.empty() && (reason.back() == '.' || reason.back() == '\n')) reason.pop_back();
     fail_file(path, "cannot be decoded: ", reason);
   }
