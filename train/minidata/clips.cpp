@@ -89,8 +89,9 @@ void load_clips(const std::string& clips_dir, std::vector<Clip>& clips) {
       AudioData audio = load_audio(path, {.sample_rate = kClipRate}, kLongest);
       clip.samples = std::move(audio.signals.at(0));
       constexpr double kRounding = 0.02;  // the table has two decimals
-      if (clip.offset > clip.seconds() + kRounding) {
-        fail(ErrorKind::kData, path, ": ends at ", clip.seconds(), " s, clips.csv says offset ", clip.offset);
+      if (clip.offset > clip.seconds() + kRounding || clip.onset >= clip.seconds()) {
+        fail(ErrorKind::kData, path, ": ends at ", clip.seconds(), " s, clips.csv says onset ", clip.onset, ", offset ",
+             clip.offset);
       }
       clip.offset = std::min(clip.offset, clip.seconds());
     } catch (...) {
