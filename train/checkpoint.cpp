@@ -27,10 +27,15 @@ std::int64_t count_at(const Archive& archive, const json& object, const char* ke
 void save_checkpoint(const std::string& path, const Model& model, const Optimizer& optimizer, const TrainState& state) {
   json best = json::object();
   for (const auto& [task, b] : state.best) best[task] = {{"value", b.value}, {"step", b.step}};
-  const json train = {{"step", state.step},     {"optimizer_steps", optimizer.steps()},
-                      {"best", best},           {"config", state.config},
-                      {"window", state.window}, {"window_steps", state.window_steps},
-                      {"device", state.device}, {"threads", state.threads}};
+  const json train = {{"step", state.step},
+                      {"evaluated_step", state.evaluated_step},
+                      {"optimizer_steps", optimizer.steps()},
+                      {"best", best},
+                      {"config", state.config},
+                      {"window", state.window},
+                      {"window_steps", state.window_steps},
+                      {"device", state.device},
+                      {"threads", state.threads}};
   ArchiveWriter writer;
   model.write(writer);
   for (const auto& [name, tensor] : optimizer.state()) writer.add(kPrefix + name, View<const float>(tensor));
@@ -50,6 +55,7 @@ TrainState read_train_state(const Archive& archive) {
   state.window_steps = count_at(archive, j, "window_steps");
   state.threads = static_cast<int>(count_at(archive, j, "threads"));
   try {
+    state.evaluated_step = j.at("evaluated_step").get<std::int64_t>();
     state.device = j.at("device").get<std::string>();
     state.config = j.at("config");
     state.window = j.at("window").get<std::map<std::string, double>>();

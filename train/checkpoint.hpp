@@ -23,6 +23,7 @@ struct Best {
 
 struct TrainState {
   std::int64_t step = 0;             ///< steps done
+  std::int64_t evaluated_step = -1;  ///< of the last validation; -1: none yet
   std::map<std::string, Best> best;  ///< by task name
   nlohmann::json config;             ///< resolved configuration of the run
   /// Loss sums since the last line of metrics.csv, by column, so that a resumed run writes the same lines.

@@ -114,7 +114,7 @@ TrainOutcome Trainer::run(const TrainerHooks& hooks) {
       return TrainOutcome::kStopped;
     }
   }
-  if (evaluated_at_ != state_.step) evaluate_all(hooks);
+  if (state_.evaluated_step != state_.step) evaluate_all(hooks);
   save_last();
   log_->event(state_.step, "finished");
   return TrainOutcome::kFinished;
@@ -161,7 +161,7 @@ void Trainer::log_step(const StepReport& report) {
 }
 
 void Trainer::evaluate_all(const TrainerHooks& hooks) {
-  evaluated_at_ = state_.step;
+  state_.evaluated_step = state_.step;
   std::vector<Evaluation> evaluations;
   {
     const Frozen frozen(model_->parameters());

@@ -90,7 +90,6 @@ class Trainer {
   Optimizer optimizer_;
   TrainState state_;
   std::optional<RunLog> log_;
-  std::int64_t evaluated_at_ = -1;
 };
 
 }  // namespace dcase

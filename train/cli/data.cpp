@@ -69,7 +69,8 @@ nlohmann::ordered_json to_json(const Dataset& dataset, const Inspection& i) {
 
 int inspect_verb(const InspectOptions& options, bool decode, Environment& environment) {
   const InterruptScope interrupt;
-  const Dataset dataset = open_dataset({.root = options.root, .layout = parse_layout(options.layout)});
+  const Layout layout = parse_layout(options.layout);
+  const Dataset dataset = open_dataset({.root = options.root, .layout = layout});
   Progress progress(environment.console, decode ? "decode" : "headers",
                     static_cast<std::int64_t>(dataset.items.size()));
   const Inspection result = inspect(dataset, [&](const std::string& path) {
@@ -95,11 +96,13 @@ struct PrepareOptions {
 
 int prepare_verb(const PrepareOptions& options, Environment& environment) {
   const InterruptScope interrupt;
-  const SourceOptions source{.request = {.root = options.root, .layout = parse_layout(options.layout)},
-                             .cache_folder = options.cache,
-                             .cache = {.float32 = options.float32,
-                                       .on_bad_file = parse_bad_file_policy(options.on_bad_file),
-                                       .threads = environment.threads}};
+  // What throws stands before the braces: g++ 12 destroys the members of an abandoned aggregate twice.
+  const Layout layout = parse_layout(options.layout);
+  const BadFilePolicy policy = parse_bad_file_policy(options.on_bad_file);
+  const SourceOptions source{
+      .request = {.root = options.root, .layout = layout},
+      .cache_folder = options.cache,
+      .cache = {.float32 = options.float32, .on_bad_file = policy, .threads = environment.threads}};
   const Dataset dataset = open_dataset(source.request);
   Task task = Task::kAsc;
   for (const Task t : kAllTasks) {

@@ -42,7 +42,8 @@ Split parse_part(const std::string& text) {
 }
 
 EvaluateOptions evaluate_options(const Options& o, bool reference) {
-  EvaluateOptions e{.split = parse_part(o.part), .decisions = o.decisions};
+  const Split split = parse_part(o.part);
+  EvaluateOptions e{.split = split, .decisions = o.decisions};
   // The released code decides at 0.3; 0.5 is everybody's default.
   e.decisions.thresholds = {o.threshold >= 0 ? o.threshold : reference ? 0.3 : 0.5};
   e.undefined = o.sed_eval_compat ? UndefinedRule::kSedEval : UndefinedRule::kStandard;
@@ -58,6 +59,10 @@ int eval(const Options& o, Environment& environment) {
   }
   const bool reference = o.metrics == "reference";
   EvaluateOptions options = evaluate_options(o, reference);
+  // What throws stands before the braces: g++ 12 destroys the members of an abandoned aggregate twice.
+  const Layout layout = parse_layout(o.layout);
+  const TagEvaluation tag_evaluation = parse_tag_evaluation(o.tag_eval);
+  const BadFilePolicy policy = parse_bad_file_policy(o.on_bad_file);
   const Session session(std::make_shared<const Model>(Model::load(o.model)));
   nlohmann::ordered_json json = {
       {"model", o.model}, {"metrics", o.metrics}, {"tasks", nlohmann::ordered_json::array()}};
@@ -68,12 +73,12 @@ int eval(const Options& o, Environment& environment) {
     any = true;
     const SourceOptions source_options{
         .request = {.root = root,
-                    .layout = parse_layout(o.layout),
+                    .layout = layout,
                     .labels = session.model().info().labels,
                     .selection = o.selection == "reference" ? Selection::kReference : Selection::kValidation,
-                    .tag_evaluation = parse_tag_evaluation(o.tag_eval)},
+                    .tag_evaluation = tag_evaluation},
         .cache_folder = o.cache,
-        .cache = {.on_bad_file = parse_bad_file_policy(o.on_bad_file), .threads = environment.threads}};
+        .cache = {.on_bad_file = policy, .threads = environment.threads}};
     const TaskSource source = open_source(task, source_options, environment.console);
     std::optional<Progress> progress;
     std::int64_t shown = 0;

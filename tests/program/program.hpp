@@ -1,0 +1,75 @@
+#pragma once
+/// Runs the built `dcasenet` program as a user would.
+
+#include <fcntl.h>
+#include <signal.h>
+#include <sys/resource.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include <chrono>
+#include <string>
+#include <thread>
+#include <vector>
+
+#include "engine/files.hpp"
+#include "tests/support/test.hpp"
+
+namespace dcase::test {
+
+struct Finished {
+  int code = 0;        ///< exit status; -signal where a signal ended it
+  std::string output;  ///< stdout
+  std::string errors;  ///< stderr
+};
+
+/// One run of the program. `file_limit` bounds the size of files it may write (a full disk).
+class Program {
+ public:
+  Program(const TemporaryFolder& folder, std::vector<std::string> arguments, std::uint64_t file_limit = 0)
+      : out_(folder / "stdout.txt"), err_(folder / "stderr.txt") {
+    arguments.insert(arguments.begin(), DCASE_PROGRAM);
+    std::vector<char*> argv;
+    for (std::string& a : arguments) argv.push_back(a.data());
+    argv.push_back(nullptr);
+    pid_ = fork();
+    if (pid_ == 0) {
+      const auto redirect = [](const std::string& path, int descriptor) {
+        dup2(open(path.c_str(), O_WRONLY | O_CREAT | O_TRUNC, 0644), descriptor);
+      };
+      redirect(out_, 1);
+      redirect(err_, 2);
+      if (file_limit > 0) {
+        signal(SIGXFSZ, SIG_IGN);
+        const rlimit limit{file_limit, file_limit};
+        setrlimit(RLIMIT_FSIZE, &limit);
+      }
+      execv(argv[0], argv.data());
+      _exit(127);
+    }
+  }
+
+  void kill_after(std::chrono::milliseconds time, int how) const {
+    std::this_thread::sleep_for(time);
+    ::kill(pid_, how);
+  }
+
+  [[nodiscard]] Finished wait() const {
+    int status = 0;
+    waitpid(pid_, &status, 0);
+    return {.code = WIFEXITED(status) ? WEXITSTATUS(status) : -WTERMSIG(status),
+            .output = read_file(out_),
+            .errors = read_file(err_)};
+  }
+
+ private:
+  std::string out_, err_;
+  pid_t pid_ = -1;
+};
+
+[[nodiscard]] inline Finished run(const TemporaryFolder& folder, const std::vector<std::string>& arguments,
+                                  std::uint64_t file_limit = 0) {
+  return Program(folder, arguments, file_limit).wait();
+}
+
+}  // namespace dcase::test

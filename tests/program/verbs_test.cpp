@@ -1,0 +1,142 @@
+/// predict, eval, features, data and model from outside, with good and bad input.
+
+#include <filesystem>
+#include <fstream>
+#include <nlohmann/json.hpp>
+
+#include "engine/archive.hpp"
+#include "tests/program/program.hpp"
+#include "tests/train/training_fixture.hpp"
+
+namespace dcase {
+namespace {
+
+using test::run;
+
+std::string write_model(const test::TemporaryFolder& folder) {
+  ModelInfo info;
+  info.architecture.divisor = 8;
+  for (const Task task : kAllTasks) info.labels[task] = builtin_labels(task);
+  const std::string path = folder / "model.safetensors";
+  Model::create(info, 1).save(path);
+  return path;
+}
+
+}  // namespace
+
+TEST_CASE("program: predict gives scene, tags and events for any recording", "[program]") {
+  const test::TemporaryFolder folder;
+  const std::string model = write_model(folder);
+  test::write_tone(folder / "a.wav", 0);
+  save_wav(folder / "tiny.wav", {{0.1F, 0.2F, 0.1F}}, 24000);
+  save_wav(folder / "stereo.wav", {std::vector<float>(11025, 0.1F), std::vector<float>(11025, -0.1F)}, 11025);
+  std::ofstream(folder / "bad.wav") << "RIFF no sound";
+  std::ofstream(folder / "empty.wav").flush();
+
+  const test::Finished one = run(folder, {"predict", folder / "a.wav", "--model", model, "--threshold", "0.4"});
+  INFO(one.errors);
+  CHECK(one.code == 0);
+  CHECK_THAT(one.output, Catch::Contains("scene") && Catch::Contains("tags") && Catch::Contains("events"));
+
+  const test::Finished many = run(folder, {"predict", folder.path(), "--model", model, "--json", folder / "p.json",
+                                           "--csv", folder / "p.csv", "--labels", folder / "labels"});
+  INFO(many.errors);
+  CHECK(many.code == 1);  // two of five are bad
+  CHECK_THAT(many.errors, Catch::Contains("bad.wav") && Catch::Contains("empty.wav"));
+  const auto json = nlohmann::json::parse(read_file(folder / "p.json"));
+  REQUIRE(json.size() == 5);
+  int good = 0;
+  for (const auto& entry : json) {
+    if (entry.contains("error")) continue;
+    ++good;
+    CHECK(entry["scene"].size() == 10);
+    CHECK(entry["tags"].size() == 5);
+    CHECK(entry.contains("events"));
+  }
+  CHECK(good == 3);
+  CHECK_THAT(read_file(folder / "p.csv"), Catch::StartsWith("file,kind,label,probability,onset,offset\n"));
+  CHECK(std::filesystem::exists(folder / "labels/a.txt"));
+
+  const test::Finished bad = run(folder, {"predict", folder / "bad.wav", "--model", model});
+  CHECK(bad.code == 3);
+  CHECK(run(folder, {"predict", folder / "nothing.wav", "--model", model}).code == 4);
+  CHECK(run(folder, {"predict", folder / "a.wav", "--model", folder / "bad.wav"}).code == 3);
+  CHECK(run(folder, {"predict", folder / "a.wav", "--model", model, "--json", "/proc/no/p.json"}).code == 4);
+  CHECK(run(folder, {"predict", folder / "a.wav", "--model", model, "--task", "speech"}).code == 2);
+}
+
+TEST_CASE("program: features are written for NumPy and as safetensors", "[program]") {
+  const test::TemporaryFolder folder;
+  test::write_tone(folder / "a.wav", 1);
+  CHECK(run(folder, {"features", folder / "a.wav", "-o", folder / "a.npy"}).code == 0);
+  const std::string npy = read_file(folder / "a.npy");
+  CHECK(npy.substr(1, 5) == "NUMPY");
+  CHECK_THAT(npy.substr(0, 128), Catch::Contains("(128, 150)"));
+  CHECK(npy.size() % 64 == 0);
+  CHECK(run(folder, {"features", folder / "a.wav", "-o", folder / "a.safetensors"}).code == 0);
+  const Archive archive = Archive::open(folder / "a.safetensors");
+  CHECK(archive.info("log_mel").shape == std::vector<std::int64_t>{128, 150});
+  CHECK(npy.substr(npy.size() - 128 * 150 * 4) ==
+        std::string(reinterpret_cast<const char*>(archive.bytes("log_mel").data()), 128 * 150 * 4));
+  CHECK(run(folder, {"features", folder / "a.wav", "-o", folder / "a.txt"}).code == 2);
+}
+
+TEST_CASE("program: model info and forward", "[program]") {
+  const test::TemporaryFolder folder;
+  const std::string model = write_model(folder);
+  const test::Finished info = run(folder, {"model", "info", model, "--json"});
+  CHECK(info.code == 0);
+  CHECK(nlohmann::json::parse(info.output)["parameters"] == 228160);
+  ArchiveWriter writer;
+  writer.add("x", {2, 1, 128, 80}, std::vector<float>(std::size_t{2} * 128 * 80, 0.25F));
+  writer.write(folder / "x.safetensors");
+  CHECK(run(folder, {"model", "forward", "--model", model, "--input", folder / "x.safetensors", "--output",
+                     folder / "y.safetensors"})
+            .code == 0);
+  const Archive y = Archive::open(folder / "y.safetensors");
+  CHECK(y.info("x.asc").shape == std::vector<std::int64_t>{2, 10});
+  CHECK(y.info("x.sed").shape == std::vector<std::int64_t>{2, 16, 14});
+  CHECK(y.info("x.tag").shape == std::vector<std::int64_t>{2, 80});
+  CHECK(run(folder, {"model", "forward", "--model", model, "--input", model, "--output", folder / "z.safetensors"})
+            .code == 3);
+  CHECK_FALSE(std::filesystem::exists(folder / "z.safetensors"));
+}
+
+TEST_CASE("program: eval reports a manifest's test part and refuses a model of other classes", "[program]") {
+  const test::TemporaryFolder folder;
+  const std::string manifest = test::write_manifest(folder.path());
+  const auto tasks = test::plans(manifest, 1, 60);
+  test::model_for(tasks)->save(folder / "own.safetensors");
+  const test::Finished good = run(folder, {"eval", "--model", folder / "own.safetensors", "--asc", manifest, "--tag",
+                                           manifest, "--sed", manifest, "--json", folder / "e.json"});
+  INFO(good.errors);
+  CHECK(good.code == 0);
+  const auto json = nlohmann::json::parse(read_file(folder / "e.json"));
+  CHECK(json["tasks"].size() == 3);
+  CHECK(json["tasks"][0]["items"] == 2);
+  const test::Finished other = run(folder, {"eval", "--model", write_model(folder), "--asc", manifest});
+  CHECK(other.code == 3);
+  CHECK(run(folder, {"eval", "--model", folder / "own.safetensors"}).code == 2);
+  CHECK(run(folder, {"eval", "--model", folder / "own.safetensors", "--asc", manifest, "--part", "dev"}).code == 2);
+}
+
+TEST_CASE("program: data verify names every bad file, prepare stops on them or skips them", "[program]") {
+  const test::TemporaryFolder folder;
+  const std::string manifest = test::write_manifest(folder.path());
+  CHECK(run(folder, {"data", "verify", manifest}).code == 0);
+  std::ofstream(folder / "r1.wav", std::ios::trunc) << "no sound";
+  std::filesystem::resize_file(folder / "r3.wav", 2000);
+  const test::Finished verify = run(folder, {"data", "verify", manifest, "--json"});
+  CHECK(verify.code == 1);
+  CHECK(nlohmann::json::parse(verify.output)["bad"].size() == 2);
+  const test::Finished stop = run(folder, {"data", "prepare", manifest});
+  CHECK(stop.code == 3);
+  CHECK_THAT(stop.errors, Catch::Contains("r1.wav") && Catch::Contains("r3.wav"));
+  const test::Finished skip = run(folder, {"data", "prepare", manifest, "--on-bad-file", "skip"});
+  CHECK(skip.code == 1);
+  CHECK(std::filesystem::exists(folder / ".dcasenet/set.jsonl.pcm"));
+  CHECK(run(folder, {"data", "stats", folder / "nothing"}).code == 4);
+  CHECK(run(folder, {"data", "prepare", manifest, "--on-bad-file", "ignore"}).code == 2);
+}
+
+}  // namespace dcase
