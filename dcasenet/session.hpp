@@ -48,7 +48,8 @@ class Session {
  public:
   explicit Session(std::shared_ptr<const Model> model);
 
-  /// Throws Error(kArgument) for fewer than two samples, Error(kNumeric) for samples that are NaN or beyond kLoudestPcm.
+  /// Throws Error(kArgument) for fewer than two samples, Error(kNumeric) for samples that are NaN or beyond
+  /// kLoudestPcm.
   [[nodiscard]] Prediction run(std::span<const float> pcm, TaskSet tasks = TaskSet::all()) const;
   /// The network alone: normalised log-mel [N,128,T] with T >= 40, frames fastest.
   [[nodiscard]] NetworkOutputs run_log_mel(View<const float> log_mel, TaskSet tasks = TaskSet::all()) const;
