@@ -210,6 +210,16 @@ TEST_CASE("asc: other scenes than the built-in ones are sorted", "[asc]") {
   CHECK(dataset.warnings == std::vector<std::string>{"the test part is empty"});
 }
 
+TEST_CASE("asc: a row that stands twice counts once, with a warning", "[asc]") {
+  const AscSet set;
+  const std::size_t items = read(set).items.size();
+  set.write_train(set.train_table() + "audio/airport-lyon-0-0-a.wav\tairport\n");
+  const Dataset dataset = read(set);
+  CHECK(dataset.items.size() == items);
+  REQUIRE(dataset.warnings.size() == 1);
+  CHECK(dataset.warnings[0] == "1 rows of the tables repeat an earlier one and count once");
+}
+
 TEST_CASE("asc: what is wrong with a table ends in one sentence", "[asc]") {
   const AscSet set;
   const std::string good = set.train_table();
@@ -217,9 +227,9 @@ TEST_CASE("asc: what is wrong with a table ends in one sentence", "[asc]") {
 
   set.write_train("filename,scene_label\naudio/a.wav,bus\n");  // commas
   CHECK_ERROR(read(set), ErrorKind::kData, "fold1_train.csv:1: no column 'filename'");
-  set.write_train(good + "audio/airport-lyon-0-0-a.wav\tairport\n");
+  set.write_train(good + "audio/airport-lyon-0-0-a.wav\tbus\n");
   CHECK_ERROR(read(set), ErrorKind::kData,
-              "fold1_train.csv:543: 'audio/airport-lyon-0-0-a.wav' stands in line 2 already");
+              "fold1_train.csv:543: 'audio/airport-lyon-0-0-a.wav' is 'bus' here and 'airport' at");
   set.write_train(good + "audio/x-lyon-0-0-a.wav\n");
   CHECK_ERROR(read(set), ErrorKind::kData, "fold1_train.csv:543: 1 fields where the header has 2");
   set.write_train(good + "../airport-lyon-0-0-a.wav\tairport\n");

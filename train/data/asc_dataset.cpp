@@ -28,28 +28,34 @@ struct Row {
 /// A row of meta.csv by file name.
 using Meta = std::map<std::string, Row>;
 
-/// Rows of a table by file name, sidecars left out. `scene` is read where the table has it.
-std::vector<Row> read_rows(const CsvTable& table, bool labelled) {
+/// Rows of a table by file name, sidecars left out. `scene` is read where the table has it. A row that says again what
+/// an earlier one says counts in `repeats`; one that says something else is an error.
+std::vector<Row> read_rows(const CsvTable& table, bool labelled, std::int64_t& repeats) {
   const std::size_t file = table.column("filename");
   const std::size_t scene = labelled ? table.column("scene_label") : 0;
   std::vector<Row> rows;
-  std::map<std::string, std::int64_t> lines;
+  std::map<std::string, std::size_t> places;  // in `rows`
   for (std::size_t r = 0; r < table.rows(); ++r) {
     Row row{.audio = table.at(r, file), .where = table.where(r)};
     if (is_sidecar(row.audio)) continue;
     check_relative_path(row.audio, row.where);
-    const auto [former, first] = lines.emplace(row.audio, table.line(r));
-    if (!first) {
-      fail(ErrorKind::kData, row.where, ": ", in_quotes(row.audio), " stands in line ", former->second,
-           " already; remove one of the two rows");
-    }
     if (labelled) row.scene = table.at(r, scene);
+    const auto [former, first] = places.emplace(row.audio, rows.size());
+    if (!first) {
+      const Row& earlier = rows[former->second];
+      if (earlier.scene != row.scene) {
+        fail(ErrorKind::kData, row.where, ": ", in_quotes(row.audio), " is ", in_quotes(row.scene), " here and ",
+             in_quotes(earlier.scene), " at ", earlier.where, "; remove one of the two rows");
+      }
+      ++repeats;
+      continue;
+    }
     rows.push_back(std::move(row));
   }
   return rows;
 }
 
-Meta read_meta(const std::string& path) {
+Meta read_meta(const std::string& path, std::int64_t& repeats) {
   const CsvTable table = CsvTable::read(path, kTabs);
   const std::size_t file = table.column("filename");
   const std::size_t scene = table.column("scene_label");
@@ -63,10 +69,14 @@ Meta read_meta(const std::string& path) {
                                                                      .identifier = table.at(r, identifier),
                                                                      .device = table.at(r, device),
                                                                      .where = table.where(r)});
-    if (!first) {
-      fail(ErrorKind::kData, table.where(r), ": ", in_quotes(table.at(r, file)), " is listed already, at ",
-           former->second.where, "; remove one of the two rows");
+    if (first) continue;
+    const Row& earlier = former->second;
+    if (earlier.scene != table.at(r, scene) || earlier.identifier != table.at(r, identifier) ||
+        earlier.device != table.at(r, device)) {
+      fail(ErrorKind::kData, table.where(r), ": ", in_quotes(table.at(r, file)), " is listed otherwise at ",
+           earlier.where, "; remove one of the two rows");
     }
+    ++repeats;
   }
   return meta;
 }
@@ -148,13 +158,14 @@ void note_overlaps(Dataset& dataset, const std::vector<Row>& train, const std::v
 Dataset read_asc(const AscOptions& options) {
   require_folder(options.root, "scene data set");
   const std::string folds = options.root + "/evaluation_setup/";
-  const Meta meta = read_meta(options.root + "/meta.csv");
-  std::vector<Row> train = read_rows(CsvTable::read(folds + "fold1_train.csv", kTabs), true);
+  std::int64_t repeats = 0;
+  const Meta meta = read_meta(options.root + "/meta.csv", repeats);
+  std::vector<Row> train = read_rows(CsvTable::read(folds + "fold1_train.csv", kTabs), true, repeats);
   complete(train, meta, true);
   // fold1_test.csv lists the files of fold1_evaluate.csv without their scenes: meta.csv has them.
   const bool evaluate = is_file(folds + "fold1_evaluate.csv") || !is_file(folds + "fold1_test.csv");
   std::vector<Row> test =
-      read_rows(CsvTable::read(folds + (evaluate ? "fold1_evaluate.csv" : "fold1_test.csv"), kTabs), evaluate);
+      read_rows(CsvTable::read(folds + (evaluate ? "fold1_evaluate.csv" : "fold1_test.csv"), kTabs), evaluate, repeats);
   complete(test, meta, evaluate);
 
   Dataset dataset;
@@ -167,6 +178,8 @@ Dataset read_asc(const AscOptions& options) {
       choose_labels(Task::kAsc, options.labels, read_labels_json(options.root + "/labels.json").asc, {}, scenes);
   const LabelSet& labels = dataset.labels.asc = classes.labels;
   dataset.notes.push_back(describe(Task::kAsc, classes));
+  if (repeats > 0)
+    dataset.warnings.push_back(concat(repeats, " rows of the tables repeat an earlier one and count once"));
   if (!evaluate) dataset.notes.emplace_back("no fold1_evaluate.csv: scenes of fold1_test.csv taken from meta.csv");
   note_overlaps(dataset, train, test, meta);
 
