@@ -28,39 +28,56 @@ BatchNorm::Statistics BatchNorm::statistics(View<const float> x, const Pass& pas
   return batch;
 }
 
-Variable BatchNorm::forward(const Variable& x, const Pass& pass, bool relu) const {
-  const Tensor& in = x.value();
-  const Statistics s = statistics(as_map(View<const float>(in)), pass);
-  Tensor y = in.like();
-  batchnorm_forward<float>({.x = as_map(View<const float>(in)),
+void BatchNorm::run_forward(View<const float> x, const Statistics& s, const Tail& tail, View<float> y) const {
+  batchnorm_forward<float>({.x = x,
                             .mean = s.mean,
                             .variance = s.variance,
                             .gamma = gamma().value(),
                             .beta = beta().value(),
                             .eps = kEps,
-                            .relu = relu,
-                            .y = as_map(y.view())},
-                           y.context());
-  return record("batch_norm", y, {x, gamma(), beta()}, [this, in, s, relu, training = pass.training](Grads& g) {
-    const Gradient dx = g.in(0);
+                            .relu = tail.relu,
+                            .pool_m = static_cast<int>(tail.pool_m),
+                            .pool_t = static_cast<int>(tail.pool_t),
+                            .y = y},
+                           weight_->value().context());
+}
+
+void BatchNorm::run_backward(View<const float> x, const Statistics& s, const Tail& tail, View<const float> dy,
+                             bool batch_statistics, const Gradient& dx, const Gradient& dgamma,
+                             const Gradient& dbeta) const {
+  batchnorm_backward<float>({.x = x,
+                             .mean = s.mean,
+                             .variance = s.variance,
+                             .gamma = gamma().value(),
+                             .beta = beta().value(),
+                             .eps = kEps,
+                             .relu = tail.relu,
+                             .pool_m = static_cast<int>(tail.pool_m),
+                             .pool_t = static_cast<int>(tail.pool_t),
+                             .dy = dy,
+                             .batch_statistics = batch_statistics,
+                             .dx = dx.view,
+                             .dgamma = dgamma.view,
+                             .dbeta = dbeta.view,
+                             .dx_mode = dx.mode,
+                             .dgamma_mode = dgamma.mode,
+                             .dbeta_mode = dbeta.mode},
+                            weight_->value().context());
+}
+
+Variable BatchNorm::forward(const Variable& x, const Pass& pass, bool relu) const {
+  const Tensor& in = x.value();
+  const Statistics s = statistics(as_map(View<const float>(in)), pass);
+  const Tail tail{.relu = relu};
+  Tensor y = in.like();
+  run_forward(as_map(View<const float>(in)), s, tail, as_map(y.view()));
+  return record("batch_norm", y, {x, gamma(), beta()}, [this, in, s, tail, training = pass.training](Grads& g) {
+    Gradient dx = g.in(0);
     const Gradient dgamma = g.in(1);
     const Gradient dbeta = g.in(2);
-    batchnorm_backward<float>({.x = as_map(View<const float>(in)),
-                               .mean = s.mean,
-                               .variance = s.variance,
-                               .gamma = gamma().value(),
-                               .beta = beta().value(),
-                               .eps = kEps,
-                               .relu = relu,
-                               .dy = as_map(View<const float>(g.out())),
-                               .batch_statistics = training,
-                               .dx = dx.view.present() ? as_map(dx.view) : View<float>(),
-                               .dgamma = dgamma.view,
-                               .dbeta = dbeta.view,
-                               .dx_mode = dx.mode,
-                               .dgamma_mode = dgamma.mode,
-                               .dbeta_mode = dbeta.mode},
-                              in.context());
+    if (dx.view.present()) dx.view = as_map(dx.view);
+    run_backward(as_map(View<const float>(in)), s, tail, as_map(View<const float>(g.out())), training, dx, dgamma,
+                 dbeta);
   });
 }
 

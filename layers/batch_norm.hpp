@@ -25,6 +25,18 @@ class BatchNorm {
   [[nodiscard]] const Variable& gamma() const { return weight_->variable; }
   [[nodiscard]] const Variable& beta() const { return bias_->variable; }
 
+  /// What follows the normalisation within the same operator.
+  struct Tail {
+    bool relu = false;
+    std::int64_t pool_m = 1;
+    std::int64_t pool_t = 1;
+  };
+  /// y = pool(act(bn(x))), maps in any grouping; for modules that run the operator themselves.
+  void run_forward(View<const float> x, const Statistics& s, const Tail& tail, View<float> y) const;
+  /// Its gradients. `batch_statistics`: s came from x, as in training.
+  void run_backward(View<const float> x, const Statistics& s, const Tail& tail, View<const float> dy,
+                    bool batch_statistics, const Gradient& dx, const Gradient& dgamma, const Gradient& dbeta) const;
+
   /// act(bn(x)), x [N,M,T,C], act = ReLU or none
   [[nodiscard]] Variable forward(const Variable& x, const Pass& pass, bool relu) const;
 

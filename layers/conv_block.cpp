@@ -2,7 +2,6 @@
 
 #include <algorithm>
 
-#include "kernels/batchnorm/batchnorm.hpp"
 #include "kernels/common/map.hpp"
 
 namespace dcase {
@@ -10,6 +9,8 @@ namespace {
 
 // As released: batch-norm weights of the trunk are drawn from N(1, 0.02) (golden/init_stats).
 const Initializer kTrunkNorm = Initializer::normal(1, 0.02);
+
+constexpr BatchNorm::Tail kReluAlone{.relu = true};
 
 // A map of C channels in groups of `group`: [N, C/group, M, T, group].
 Tensor grouped_map(std::int64_t N, std::int64_t C, std::int64_t M, std::int64_t T, std::int64_t group,
@@ -34,6 +35,7 @@ Variable ConvBlock::forward(const Variable& x, const Pass& pass) const {
   const std::int64_t M = in.dim(1);
   const std::int64_t T = in.dim(2);
   const Context& context = in.context();
+  const BatchNorm::Tail tail{.relu = true, .pool_m = pool_.m, .pool_t = pool_.t};
   const Conv2dPlan plan1 = conv2d_plan(conv1_.shape(N, M, T), context);
   const Conv2dPlan plan2 = conv2d_plan(conv2_.shape(N, M, T), context);
 
@@ -48,15 +50,7 @@ Variable ConvBlock::forward(const Variable& x, const Pass& pass) const {
   const BatchNorm::Statistics s1 = bn1_.statistics(z1, pass);
   const bool in_place = !recorded && plan1.y_group == plan2.x_group;
   Tensor a1 = in_place ? z1 : grouped_map(N, outputs_, M, T, plan2.x_group, in.backend());
-  batchnorm_forward<float>({.x = z1,
-                            .mean = s1.mean,
-                            .variance = s1.variance,
-                            .gamma = bn1_.gamma().value(),
-                            .beta = bn1_.beta().value(),
-                            .eps = BatchNorm::kEps,
-                            .relu = true,
-                            .y = a1},
-                           context);
+  bn1_.run_forward(z1, s1, kReluAlone, a1);
   if (!recorded) z1 = {};
 
   const Tensor z2 = grouped_map(N, outputs_, M, T, plan2.y_group, in.backend());
@@ -64,19 +58,9 @@ Variable ConvBlock::forward(const Variable& x, const Pass& pass) const {
   if (!recorded) a1 = {};
   const BatchNorm::Statistics s2 = bn2_.statistics(z2, pass);
   Tensor y({N, M / pool_.m, T / pool_.t, outputs_}, in.backend());
-  batchnorm_forward<float>({.x = z2,
-                            .mean = s2.mean,
-                            .variance = s2.variance,
-                            .gamma = bn2_.gamma().value(),
-                            .beta = bn2_.beta().value(),
-                            .eps = BatchNorm::kEps,
-                            .relu = true,
-                            .pool_m = static_cast<int>(pool_.m),
-                            .pool_t = static_cast<int>(pool_.t),
-                            .y = as_map(y.view())},
-                           context);
+  bn2_.run_forward(z2, s2, tail, as_map(y.view()));
 
-  return record("conv_block", y, inputs, [this, in, z1, s1, a1, z2, s2, training = pass.training](Grads& g) {
+  return record("conv_block", y, inputs, [this, in, z1, s1, a1, z2, s2, tail, training = pass.training](Grads& g) {
     const Gradient dx = g.in(0);
     const Gradient dw1 = g.in(1);
     const Gradient dgamma1 = g.in(2);
@@ -84,45 +68,13 @@ Variable ConvBlock::forward(const Variable& x, const Pass& pass) const {
     const Gradient dw2 = g.in(4);
     const Gradient dgamma2 = g.in(5);
     const Gradient dbeta2 = g.in(6);
-    const Context& ctx = in.context();
-
     Tensor dz2 = z2.like();
-    batchnorm_backward<float>({.x = z2,
-                               .mean = s2.mean,
-                               .variance = s2.variance,
-                               .gamma = bn2_.gamma().value(),
-                               .beta = bn2_.beta().value(),
-                               .eps = BatchNorm::kEps,
-                               .relu = true,
-                               .pool_m = static_cast<int>(pool_.m),
-                               .pool_t = static_cast<int>(pool_.t),
-                               .dy = as_map(View<const float>(g.out())),
-                               .batch_statistics = training,
-                               .dx = dz2,
-                               .dgamma = dgamma2.view,
-                               .dbeta = dbeta2.view,
-                               .dgamma_mode = dgamma2.mode,
-                               .dbeta_mode = dbeta2.mode},
-                              ctx);
+    bn2_.run_backward(z2, s2, tail, as_map(View<const float>(g.out())), training, {.view = dz2}, dgamma2, dbeta2);
     Tensor da1 = a1.like();
     conv2_.run_backward(a1, dz2, {.view = da1}, dw2);
     dz2 = {};  // its block serves dz1
     const Tensor dz1 = z1.like();
-    batchnorm_backward<float>({.x = z1,
-                               .mean = s1.mean,
-                               .variance = s1.variance,
-                               .gamma = bn1_.gamma().value(),
-                               .beta = bn1_.beta().value(),
-                               .eps = BatchNorm::kEps,
-                               .relu = true,
-                               .dy = da1,
-                               .batch_statistics = training,
-                               .dx = dz1,
-                               .dgamma = dgamma1.view,
-                               .dbeta = dbeta1.view,
-                               .dgamma_mode = dgamma1.mode,
-                               .dbeta_mode = dbeta1.mode},
-                              ctx);
+    bn1_.run_backward(z1, s1, kReluAlone, da1, training, {.view = dz1}, dgamma1, dbeta1);
     da1 = {};
     conv1_.run_backward(as_map(View<const float>(in)), dz1,
                         {.view = dx.view.present() ? as_map(dx.view) : View<float>(), .mode = dx.mode}, dw1);
