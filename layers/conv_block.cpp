@@ -29,7 +29,7 @@ ConvBlock::ConvBlock(const Scope& scope, std::int64_t inputs, std::int64_t outpu
       pool_(pool) {}
 
 Variable ConvBlock::forward(const Variable& x, const Pass& pass) const {
-  const Tensor in = x.value();
+  const Tensor& in = x.value();
   DCASE_CHECK(in.rank() == 4, "conv_block: input has shape ", to_string(in.shape()), ", expected [N,M,T,C]");
   const std::int64_t N = in.dim(0);
   const std::int64_t M = in.dim(1);

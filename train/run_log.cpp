@@ -52,7 +52,7 @@ RunLog::RunLog(const std::string& folder, std::vector<std::string> columns, std:
   for (const std::string& column : columns_) header += "," + column;
   bool has_header = false;
   filter_lines(metrics_path_, [&](const std::string& line) {
-    if (line == header) return std::exchange(has_header, true) == false;
+    if (line == header) return !std::exchange(has_header, true);
     std::int64_t at = 0;
     const auto [end, error] = std::from_chars(line.data(), line.data() + line.size(), at);
     return error == std::errc() && *end == ',' && at <= step;
@@ -97,7 +97,7 @@ void RunLog::metrics(std::int64_t step, const std::map<std::string, double>& val
   append(metrics_, metrics_path_, line + "\n");
 }
 
-void RunLog::event(std::int64_t step, const std::string& name, nlohmann::ordered_json fields) {
+void RunLog::event(std::int64_t step, const std::string& name, const nlohmann::ordered_json& fields) {
   nlohmann::ordered_json j = {{"step", step}, {"event", name}};
   if (fields.is_object()) j.update(fields);
   append(events_, events_path_, j.dump(-1, ' ', false, nlohmann::json::error_handler_t::replace) + "\n");

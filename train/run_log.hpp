@@ -25,7 +25,7 @@ class RunLog {
   /// One line of metrics.csv; columns without a value stay empty. Throws Error(kIo) when the disk is full.
   void metrics(std::int64_t step, const std::map<std::string, double>& values);
   /// One line of log.jsonl; "step" and "event" are put in front.
-  void event(std::int64_t step, const std::string& name, nlohmann::ordered_json fields = {});
+  void event(std::int64_t step, const std::string& name, const nlohmann::ordered_json& fields = {});
 
  private:
   void append(int descriptor, const std::string& path, const std::string& line) const;

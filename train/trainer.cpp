@@ -153,7 +153,8 @@ void Trainer::log_step(const StepReport& report) {
   if (!end && (options_.log_every <= 0 || state_.step % options_.log_every != 0)) return;
   std::map<std::string, double> values;
   for (const auto& [column, sum] : state_.window) values[column] = sum / static_cast<double>(state_.window_steps);
-  values["epoch"] = static_cast<double>((state_.step - 1) / std::max<std::int64_t>(options_.epoch_steps, 1));
+  const std::int64_t epoch = (state_.step - 1) / std::max<std::int64_t>(options_.epoch_steps, 1);
+  values["epoch"] = static_cast<double>(epoch);
   values["lr"] = report.learning_rate;
   log_->metrics(state_.step, values);
   state_.window.clear();

@@ -33,14 +33,14 @@ using Field = std::function<T&(TrainConfig&)>;
 
 // Reading through the accessor that writes; the copy keeps `get` const.
 template <class T>
-auto getter(Field<T> field) {
+auto getter(const Field<T>& field) {
   return [field](const TrainConfig& config) {
     TrainConfig copy = config;
     return nlohmann::ordered_json(field(copy));
   };
 }
 
-Key integer(const std::string& name, Field<std::int64_t> field, std::int64_t low, std::int64_t high,
+Key integer(const std::string& name, const Field<std::int64_t>& field, std::int64_t low, std::int64_t high,
             const std::string& help) {
   const std::string allowed = high == std::numeric_limits<std::int64_t>::max()
                                   ? concat("an integer from ", low, " on")
@@ -55,7 +55,7 @@ Key integer(const std::string& name, Field<std::int64_t> field, std::int64_t low
           getter(field)};
 }
 
-Key real(const std::string& name, Field<double> field, double low, double high, const std::string& help) {
+Key real(const std::string& name, const Field<double>& field, double low, double high, const std::string& help) {
   return {name, help,
           [=](TrainConfig& c, const json& v) {
             if (!v.is_number() || !(v.get<double>() >= low && v.get<double>() <= high)) {
@@ -66,7 +66,7 @@ Key real(const std::string& name, Field<double> field, double low, double high, 
           getter(field)};
 }
 
-Key boolean(const std::string& name, Field<bool> field, const std::string& help) {
+Key boolean(const std::string& name, const Field<bool>& field, const std::string& help) {
   return {name, help,
           [=](TrainConfig& c, const json& v) {
             if (!v.is_boolean()) reject(name, v, "true or false");
@@ -75,7 +75,7 @@ Key boolean(const std::string& name, Field<bool> field, const std::string& help)
           getter(field)};
 }
 
-Key text(const std::string& name, Field<std::string> field, const std::string& help) {
+Key text(const std::string& name, const Field<std::string>& field, const std::string& help) {
   return {name, help,
           [=](TrainConfig& c, const json& v) {
             if (!v.is_string()) reject(name, v, "a text in quotes");
@@ -84,10 +84,10 @@ Key text(const std::string& name, Field<std::string> field, const std::string& h
           getter(field)};
 }
 
-Key choice(const std::string& name, Field<std::string> field, const std::vector<std::string>& allowed,
+Key choice(const std::string& name, const Field<std::string>& field, const std::vector<std::string>& allowed,
            const std::string& help) {
   std::string list;
-  for (const std::string& word : allowed) list += (list.empty() ? "" : ", ") + word;
+  for (const std::string& word : allowed) list.append(list.empty() ? "" : ", ").append(word);
   return {name, help + " (" + list + ")",
           [=](TrainConfig& c, const json& v) {
             // 1 may be written without quotes where "1" is among the words.
@@ -207,9 +207,10 @@ void apply(TrainConfig& config, const json& value, const std::string& path, cons
     return;
   }
   for (const auto& [name, child] : value.items()) {
-    const std::string key = path.empty() ? name : path + "." + name;
+    const std::string key = path.empty() ? name : concat(path, ".", name);
+    const std::string inside = concat(key, ".");
     const bool section =
-        std::any_of(keys().begin(), keys().end(), [&](const Key& k) { return k.name.starts_with(key + "."); });
+        std::any_of(keys().begin(), keys().end(), [&](const Key& k) { return k.name.starts_with(inside); });
     if (child.is_object() && !section) {
       static_cast<void>(find_key(key, origin));  // unknown, or takes a plain value
       fail(ErrorKind::kUsage, origin, ": ", key, " takes a plain value, not {...}");
