@@ -23,12 +23,14 @@ Arena::~Arena() { trim(); }
 void* Arena::allocate(std::size_t bytes) {
   const std::size_t size = size_class(bytes);
   const std::scoped_lock lock(mutex_);
-  if (auto it = free_.find(size); it != free_.end() && !it->second.empty()) {
-    void* block = it->second.back();
-    it->second.pop_back();
-    return hand_out(block, size);
-  }
-  return hand_out(obtain(size), size);
+  // A block up to twice the size asked for serves: held exactly, each size a step passes through would keep its own.
+  const auto fit = free_.lower_bound(size);
+  if (fit == free_.end() || fit->first > 2 * size) return hand_out(obtain(size), size);
+  const std::size_t block_size = fit->first;
+  void* block = fit->second.back();
+  fit->second.pop_back();
+  if (fit->second.empty()) free_.erase(fit);
+  return hand_out(block, block_size);
 }
 
 void* Arena::allocate_kept(std::size_t bytes) {
@@ -73,8 +75,8 @@ void Arena::trim() noexcept {
   for (auto& [size, blocks] : free_) {
     for (void* block : blocks) std::free(block);
     statistics_.bytes_reserved -= size * blocks.size();
-    blocks.clear();
   }
+  free_.clear();
 }
 
 }  // namespace dcase

@@ -1,9 +1,11 @@
 #pragma once
-/// Arena: a caching allocator. Released blocks are kept in size classes and handed out again, so after the first step
-/// of each shape a training loop asks the operating system for nothing; `Statistics::growths` counts when it does.
+/// Arena: a caching allocator. Released blocks are kept by size and serve later requests of their size down to half of
+/// it, so after the first step of each shape a training loop asks the operating system for nothing;
+/// `Statistics::growths` counts when it does.
 
 #include <cstddef>
 #include <cstdint>
+#include <map>
 #include <memory>
 #include <mutex>
 #include <unordered_map>
@@ -42,8 +44,8 @@ class Arena final : public Allocator {
   void* hand_out(void* block, std::size_t size);
 
   mutable std::mutex mutex_;
-  std::unordered_map<std::size_t, std::vector<void*>> free_;  // size class -> cached blocks
-  std::unordered_map<void*, std::size_t> live_;               // block -> size class
+  std::map<std::size_t, std::vector<void*>> free_;  // size class -> cached blocks, at least one
+  std::unordered_map<void*, std::size_t> live_;     // block -> size class
   Statistics statistics_;
 };
 

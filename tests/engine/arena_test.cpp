@@ -26,6 +26,25 @@ TEST_CASE("arena: a released block serves the next request of its size", "[arena
   CHECK(arena.statistics().bytes_reserved == 0);
 }
 
+TEST_CASE("arena: a released block serves smaller requests down to half its size", "[arena]") {
+  Arena arena;
+  void* large = arena.allocate(4096);
+  void* small = arena.allocate(2048);
+  arena.release(large);
+  arena.release(small);
+  void* a = arena.allocate(2000);
+  CHECK(a == small);  // the smallest that fits
+  void* b = arena.allocate(2000);
+  CHECK(b == large);
+  arena.release(b);
+  void* c = arena.allocate(1000);
+  CHECK(c != large);
+  CHECK(arena.statistics().growths == 3);
+  arena.release(a);
+  arena.release(c);
+  CHECK(arena.statistics().bytes_in_use == 0);
+}
+
 TEST_CASE("arena: kept memory takes no block that passing work will want again", "[arena]") {
   Arena arena;
   void* scratch = arena.allocate(4096);
