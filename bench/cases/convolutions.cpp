@@ -9,7 +9,7 @@
 namespace dcase::bench {
 namespace {
 
-constexpr double kDirectBound = 2e-6;    // sampled outputs against double sums
+constexpr double kSampleBound = 2e-6;    // sampled outputs against double sums
 constexpr double kWinogradBound = 2e-6;  // all outputs against the direct algorithm
 
 struct Layer {
@@ -154,7 +154,9 @@ Work convolution(const Conv2dShape& s, ConvPass pass, ConvAlgorithm algorithm) {
   const auto run = [s, pass, algorithm, arrays] { run_pass(s, pass, algorithm, *arrays, arrays->pack); };
   run();
   const View<const float> result = result_of(*arrays, pass).view();
-  if (plan.algorithm == ConvAlgorithm::kWinograd) {
+  // A weight gradient adds up to 128,512 products: the direct algorithm in a foreign layout rounds more than Winograd
+  // does and is no reference for it.
+  if (plan.algorithm == ConvAlgorithm::kWinograd && pass != ConvPass::kWeightGradient) {
     // The direct algorithm on the same maps; it converts them where it wants others.
     Arrays direct{.x = arrays->x, .w = arrays->w, .y = arrays->y, .pack = {}};
     result_of(direct, pass) = result_of(*arrays, pass).like();
@@ -162,8 +164,8 @@ Work convolution(const Conv2dShape& s, ConvPass pass, ConvAlgorithm algorithm) {
     require_match("Winograd", relative_error(result, View<const float>(result_of(direct, pass).view())),
                   kWinogradBound);
   }
-  const int samples = pass == ConvPass::kWeightGradient ? 16 : 256;
-  require_samples("convolution", result, samples, 2 * kDirectBound,
+  const int samples = pass == ConvPass::kWeightGradient ? 64 : 256;
+  require_samples("convolution", result, samples, kSampleBound,
                   [&](std::int64_t at) { return element(s, pass, *arrays, at); });
   return {.run = run, .cost = conv2d_cost(s), .note = conv2d_implementation(s, pass, context, algorithm)};
 }
