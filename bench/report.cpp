@@ -9,7 +9,7 @@
 
 #include "dcasenet/version.hpp"
 #include "kernels/common/onednn.hpp"
-#include "train/cli/table.hpp"
+#include "train/report/table.hpp"
 
 namespace dcase::bench {
 namespace {
@@ -95,18 +95,18 @@ nlohmann::ordered_json json_of(const Row& r, const Ceilings& ceilings) {
 }
 
 std::string whole_table(const std::vector<Row>& rows) {
-  using Align = cli::Table::Align;
-  cli::Table table({{"case", Align::kLeft},
-                    {"ms"},
-                    {"min"},
-                    {"max"},
-                    {"audio s/s"},
-                    {"MiB"},
-                    {"PyTorch ms"},
-                    {"PyTorch MiB"},
-                    {"ratio"},
-                    {"of pairs"},
-                    {"variant", Align::kLeft}});
+  using Align = Table::Align;
+  Table table({{"case", Align::kLeft},
+               {"ms"},
+               {"min"},
+               {"max"},
+               {"audio s/s"},
+               {"MiB"},
+               {"PyTorch ms"},
+               {"PyTorch MiB"},
+               {"ratio"},
+               {"of pairs"},
+               {"variant", Align::kLeft}});
   for (const Row& r : rows) {
     if (r.operation) continue;
     if (!r.failure.empty()) {
@@ -130,16 +130,16 @@ std::string whole_table(const std::vector<Row>& rows) {
 }
 
 std::string operation_table(const std::vector<Row>& rows, const Ceilings& ceilings) {
-  using Align = cli::Table::Align;
-  cli::Table table({{"operator", Align::kLeft},
-                    {"ms"},
-                    {"min"},
-                    {"max"},
-                    {"GFLOP/s"},
-                    {"GB/s"},
-                    {"% of ceiling"},
-                    {"shape", Align::kLeft},
-                    {"code", Align::kLeft}});
+  using Align = Table::Align;
+  Table table({{"operator", Align::kLeft},
+               {"ms"},
+               {"min"},
+               {"max"},
+               {"GFLOP/s"},
+               {"GB/s"},
+               {"% of ceiling"},
+               {"shape", Align::kLeft},
+               {"code", Align::kLeft}});
   for (const Row& r : rows) {
     if (!r.operation) continue;
     if (!r.failure.empty()) {

@@ -7,8 +7,6 @@
 #include "tests/support/test.hpp"
 #include "train/cli/app.hpp"
 #include "train/cli/interrupt.hpp"
-#include "train/cli/table.hpp"
-#include "train/cli/text.hpp"
 
 namespace dcase::cli {
 namespace {
@@ -147,42 +145,6 @@ TEST_CASE("cli: the first signal asks to stop, and the scope puts the old handli
   sigaction(SIGTERM, nullptr, &after);
   CHECK(before.sa_handler == after.sa_handler);
   CHECK_FALSE(InterruptScope().requested());
-}
-
-TEST_CASE("table: cells are aligned by what the terminal shows", "[cli]") {
-  Table table({{"class", Table::Align::kLeft}, {"F1"}});
-  table.add({"dog", "61.2"});
-  table.add({"Gähnen", "7"});
-  table.add({"犬", "100.0"});
-  table.add_rule();
-  table.add({"all"});
-  CHECK(table.text() ==
-        "class      F1\n"
-        "------  -----\n"
-        "dog      61.2\n"
-        "Gähnen      7\n"
-        "犬      100.0\n"
-        "------  -----\n"
-        "all\n");
-  CHECK_THROWS_AS(table.add({"a", "b", "c"}), Error);
-}
-
-TEST_CASE("text: widths, cuts and control characters", "[cli]") {
-  CHECK(display_width("") == 0);
-  CHECK(display_width("abc") == 3);
-  CHECK(display_width("e\xCC\x81") == 1);         // e and a combining acute
-  CHECK(display_width("\xF0\x9F\x90\x95") == 2);  // a dog
-  CHECK(display_width("\xFF\xC3") == 2);          // not UTF-8
-  CHECK(fit("abcdef", 6) == "abcdef");
-  CHECK(fit("abcdef", 5) == "abcd…");
-  CHECK(fit("犬犬犬", 4) == "犬…");
-  CHECK(fit("abc", 0).empty());
-  CHECK(printable("a\x1b[2J\nb\x7f\xC2\x9B\xFFü") == "a?[2J?b???ü");
-  CHECK(duration(0.4) == "0:00");
-  CHECK(duration(59.6) == "1:00");
-  CHECK(duration(3725) == "1:02:05");
-  CHECK(duration(-1) == "?");
-  CHECK(duration(std::nan("")) == "?");
 }
 
 }  // namespace dcase::cli

@@ -1,29 +1,8 @@
 #include "train/report/metrics_report.hpp"
 
-#include <cmath>
-
-#include "kernels/common/error.hpp"
 #include "tests/support/test.hpp"
-#include "train/report/table.hpp"
 
 namespace dcase {
-
-TEST_CASE("report: columns are as wide as their cells, in characters", "[report]") {
-  Table table({{"name", Table::Align::kLeft}, {"n"}});
-  table.add({"gr\xc3\xbc\xc3\x9f", "1"});
-  table.add({"a", "1000"});
-  CHECK(table.text() ==
-        "  name     n\n"
-        "  ----  ----\n"
-        "  gr\xc3\xbc\xc3\x9f     1\n"
-        "  a     1000\n");
-  CHECK_THROWS_AS(table.add({"only one"}), Error);
-  CHECK(number_text(NAN) == "n/a");
-  CHECK(number_text(0.12345) == "0.1235");
-  CHECK(number_text(INFINITY, 2) == "inf");
-  CHECK(percent_text(68.333) == "68.33 %");
-  CHECK(percent_text(NAN) == "n/a");
-}
 
 TEST_CASE("report: scenes", "[report]") {
   const std::vector<std::string> classes = {"bus", "park"};

@@ -8,7 +8,7 @@
 #include <numeric>
 
 #include "engine/files.hpp"
-#include "train/cli/text.hpp"
+#include "train/report/text.hpp"
 
 namespace dcase::cli {
 namespace {
@@ -62,7 +62,7 @@ std::vector<PredictionReport::Event> PredictionReport::events(const Prediction& 
 
 void PredictionReport::add(const std::string& file, const Prediction& p) {
   nlohmann::ordered_json j = {{"file", file}, {"seconds", p.seconds}};
-  std::string text = fmt::format("{} ({})\n", printable(file), duration(p.seconds));
+  std::string text = fmt::format("{} ({})\n", printable(file), duration_text(p.seconds));
   if (!p.asc.empty()) {
     const auto order = descending(p.asc);
     text += "  scene   ";

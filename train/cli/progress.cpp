@@ -9,7 +9,7 @@
 #include <cstdlib>
 #include <utility>
 
-#include "train/cli/text.hpp"
+#include "train/report/text.hpp"
 
 namespace dcase::cli {
 namespace {
@@ -61,7 +61,7 @@ void Console::write_line(std::string_view line) {
 void Console::draw(std::string line) {
   const std::scoped_lock lock(mutex_);
   // One column stays free: a full line would wrap in some terminals.
-  line = fit(line, static_cast<std::size_t>(std::max(options_.width() - 1, 0)));
+  line = fit_columns(line, static_cast<std::size_t>(std::max(options_.width() - 1, 0)));
   if (bar_.empty() && line.empty()) return;
   bar_ = std::move(line);
   out_ << fmt::format("\r\x1b[K{}", bar_) << std::flush;
@@ -82,7 +82,7 @@ Progress::~Progress() {
     if (shown_ && done_ >= total_) {
       const double now = console_.seconds();
       console_.info(
-          fmt::format("{}: {} in {}, {}", what_, done_ - first_, duration(now - start_), rate_text(rate(now))));
+          fmt::format("{}: {} in {}, {}", what_, done_ - first_, duration_text(now - start_), rate_text(rate(now))));
     }
   } catch (...) {  // NOLINT(bugprone-empty-catch): a bar that cannot be drawn is no reason to end the program
   }
@@ -106,7 +106,7 @@ double Progress::rate(double now) const {
 std::string Progress::numbers(double now) const {
   const double speed = rate(now);
   const double left = speed > 0 ? static_cast<double>(std::max<std::int64_t>(total_ - done_, 0)) / speed : -1;
-  return fmt::format("{}/{}  {}  {} left{}{}", done_, total_, rate_text(speed), duration(left),
+  return fmt::format("{}/{}  {}  {} left{}{}", done_, total_, rate_text(speed), duration_text(left),
                      note_.empty() ? "" : "  ", note_);
 }
 

@@ -19,7 +19,7 @@ using Align = Table::Align;
 
 [[nodiscard]] std::string parts_text(const std::string& title, const std::vector<AscPart>& parts) {
   if (parts.empty()) return "";
-  Table table({{title, Align::kLeft}, {"clips"}, {"correct"}, {"accuracy"}, {"log loss"}});
+  Table table({{title, Align::kLeft}, {"clips"}, {"correct"}, {"accuracy"}, {"log loss"}}, 2);
   for (const AscPart& part : parts) {
     table.add({part.name, std::to_string(part.score.items), std::to_string(part.score.correct),
                percent_text(part.score.accuracy), number_text(part.score.log_loss)});
@@ -28,8 +28,8 @@ using Align = Table::Align;
 }
 
 [[nodiscard]] std::string classes_text(const std::vector<SedClass>& classes) {
-  Table table(
-      {{"class", Align::kLeft}, {"F1"}, {"ER"}, {"precision"}, {"recall"}, {"reference"}, {"output"}, {"both"}});
+  Table table({{"class", Align::kLeft}, {"F1"}, {"ER"}, {"precision"}, {"recall"}, {"reference"}, {"output"}, {"both"}},
+              2);
   for (const SedClass& c : classes) {
     table.add({c.name, percent_text(percent(c.scores.f1)), number_text(c.scores.error_rate),
                percent_text(percent(c.scores.precision)), percent_text(percent(c.scores.recall)),
@@ -61,7 +61,7 @@ std::string confusion_text(const AscMetrics& m) {
   const std::size_t classes = m.classes.size();
   std::vector<Table::Column> columns = {{"truth \\ prediction", Align::kLeft}};
   for (std::size_t p = 0; p < classes; ++p) columns.push_back({std::to_string(p)});
-  Table table(std::move(columns));
+  Table table(std::move(columns), 2);
   for (std::size_t t = 0; t < classes; ++t) {
     std::vector<std::string> row = {fmt::format("{} {}", t, m.classes[t].name)};
     for (std::size_t p = 0; p < classes; ++p) row.push_back(std::to_string(m.confusion[t * classes + p]));
@@ -93,7 +93,7 @@ std::string report_text(const TagMetrics& m) {
                      number_text(m.d_prime));
   out += fmt::format("  F1              {}   macro {}\n\n", percent_text(percent(m.micro_f1)),
                      percent_text(percent(m.macro_f1)));
-  Table table({{"class", Align::kLeft}, {"clips"}, {"lwlrap"}, {"AP"}, {"AUC"}, {"d'"}, {"F1"}, {"threshold"}});
+  Table table({{"class", Align::kLeft}, {"clips"}, {"lwlrap"}, {"AP"}, {"AUC"}, {"d'"}, {"F1"}, {"threshold"}}, 2);
   for (const TagClass& c : m.classes) {
     table.add({c.name, std::to_string(c.positives), percent_text(percent(c.lwlrap)),
                percent_text(percent(c.average_precision)), number_text(c.roc_auc), number_text(c.d_prime, 2),

@@ -51,7 +51,8 @@ std::string VerifyReport::text() const {
                {"elements"},
                {"worst / allowed"},
                {"", Table::Align::kLeft},
-               {"where", Table::Align::kLeft}});
+               {"where", Table::Align::kLeft}},
+              2);
   for (const VerifyGroup& g : groups) {
     std::string where = g.worst == 0 ? "equal" : g.worst_at;
     if (g.outliers > 0) where += fmt::format(" ({} outliers, {} allowed)", g.outliers, g.outliers_allowed);

@@ -1,4 +1,4 @@
-#include "train/cli/text.hpp"
+#include "train/report/text.hpp"
 
 #include <fmt/core.h>
 
@@ -7,7 +7,7 @@
 #include <cmath>
 #include <cstdint>
 
-namespace dcase::cli {
+namespace dcase {
 namespace {
 
 struct Character {
@@ -84,7 +84,7 @@ std::size_t display_width(std::string_view text) {
   return width;
 }
 
-std::string fit(std::string_view text, std::size_t columns) {
+std::string fit_columns(std::string_view text, std::size_t columns) {
   if (display_width(text) <= columns) return std::string(text);
   if (columns == 0) return "";
   std::size_t width = 0;
@@ -113,11 +113,11 @@ std::string printable(std::string_view text) {
   return out;
 }
 
-std::string duration(double seconds) {
+std::string duration_text(double seconds) {
   if (!(seconds >= 0) || seconds > 1e9) return "?";
   const auto total = static_cast<std::int64_t>(std::llround(seconds));
   if (total >= 3600) return fmt::format("{}:{:02}:{:02}", total / 3600, total / 60 % 60, total % 60);
   return fmt::format("{}:{:02}", total / 60, total % 60);
 }
 
-}  // namespace dcase::cli
+}  // namespace dcase
