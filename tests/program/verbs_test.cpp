@@ -139,4 +139,19 @@ TEST_CASE("program: data verify names every bad file, prepare stops on them or s
   CHECK(run(folder, {"data", "prepare", manifest, "--on-bad-file", "ignore"}).code == 2);
 }
 
+TEST_CASE("program: folds of a manifest are assigned on the command line", "[program]") {
+  const test::TemporaryFolder folder;
+  static_cast<void>(test::write_manifest(folder.path()));  // for its recordings
+  std::ofstream(folder / "folds.csv") << "audio,fold,scene\nr0.wav,1,low\nr1.wav,1,high\nr2.wav,2,low\nr3.wav,3,high\n";
+  const test::Finished stats =
+      run(folder, {"data", "stats", folder / "folds.csv", "--valid-folds", "2", "--test-folds", "3", "--json"});
+  INFO(stats.errors);
+  REQUIRE(stats.code == 0);
+  const auto json = nlohmann::json::parse(stats.output);
+  CHECK(json["train"]["items"] == 2);
+  CHECK(json["valid"]["items"] == 1);
+  CHECK(json["test"]["items"] == 1);
+  CHECK(run(folder, {"data", "stats", folder / "folds.csv", "--test-folds", "-1"}).code == 2);
+}
+
 }  // namespace dcase

@@ -90,6 +90,22 @@ TEST_CASE("config: what is resolved can be written and read again", "[config]") 
   CHECK(contains(config_help(), "data.sed.crop_frames = 1500"));
 }
 
+TEST_CASE("config: how a data set is read", "[config]") {
+  const TrainConfig c = load_config("", {"data.valid_folds=[2]", "data.test_folds=[0, 3]", "data.sed_columns=no-track",
+                                         "data.asc.layout=manifest", "data.on_bad_file=skip"});
+  CHECK(c.data.reader.valid_folds == std::vector<int>{2});
+  CHECK(c.data.reader.test_folds == std::vector<int>{0, 3});
+  CHECK(c.data.reader.sed_columns == SedColumns::kNoTrack);
+  CHECK(c.data.asc.layout == Layout::kManifest);
+  CHECK(c.data.on_bad_file == BadFilePolicy::kSkip);
+  CHECK(to_json(config_from_json(to_json(c), "run")) == to_json(c));
+  CHECK(contains(refused_set("data.test_folds=3"), "a list of integers from 0 on"));
+  CHECK(contains(refused_set("data.test_folds=[-1]"), "a list of integers from 0 on"));
+  CHECK(
+      contains(refused_set("data.sed_columns=xyz"), "\"xyz\" is not allowed; it takes track, no-track, cartesian or"));
+  CHECK(contains(refused_set("data.sed_columns=1"), "track, no-track"));
+}
+
 TEST_CASE("config: unknown keys are refused with the nearest known one", "[config]") {
   CHECK(contains(refused_text(R"({"train": {"lr_mim": 1e-6}})"), "'train.lr_mim'; did you mean train.lr_min?"));
   CHECK(contains(refused_text(R"({"trian": {"lr": 1}})"), "'trian'"));

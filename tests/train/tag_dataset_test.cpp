@@ -219,8 +219,10 @@ TEST_CASE("tag: what is wrong with a table ends in one sentence", "[tag]") {
   put(folder / "test_post_competition.csv", "fname,labels,usage\nt.wav,Bark,Publik\n");
   put(folder / "test/t.wav");
   CHECK_ERROR(read(folder, TagEvaluation::kTestPublic), ErrorKind::kData, "usage is 'Publik'");
-  CHECK_ERROR(parse_tag_evaluation("fold1"), ErrorKind::kUsage, "test-private");
-  CHECK(parse_tag_evaluation("test-all") == TagEvaluation::kTestAll);
+  CHECK_ERROR(value_of(kTagEvaluationWords, "fold1", "--tag-eval"), ErrorKind::kUsage,
+              "--tag-eval: \"fold1\" is not allowed; it takes fold0, test-public, test-private or test-all");
+  CHECK(value_of(kTagEvaluationWords, "test-all", "") == TagEvaluation::kTestAll);
+  CHECK(word_of(kTagEvaluationWords, TagEvaluation::kTestPublic) == "test-public");
 }
 
 }  // namespace dcase

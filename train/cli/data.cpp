@@ -21,8 +21,7 @@ namespace dcase::cli {
 namespace {
 
 struct InspectOptions {
-  std::string root;
-  std::string layout = "auto";
+  DataRequest request;
   bool json = false;
 };
 
@@ -69,8 +68,7 @@ nlohmann::ordered_json to_json(const Dataset& dataset, const Inspection& i) {
 
 int inspect_verb(const InspectOptions& options, bool decode, Environment& environment) {
   const InterruptScope interrupt;
-  const Layout layout = parse_layout(options.layout);
-  const Dataset dataset = open_dataset({.root = options.root, .layout = layout});
+  const Dataset dataset = open_dataset(options.request);
   Progress progress(environment.console, decode ? "decode" : "headers",
                     static_cast<std::int64_t>(dataset.items.size()));
   const Inspection result = inspect(dataset, [&](const std::string& path) {
@@ -86,23 +84,9 @@ int inspect_verb(const InspectOptions& options, bool decode, Environment& enviro
   return result.bad.empty() ? kExitOk : kExitFailed;
 }
 
-struct PrepareOptions {
-  std::string root;
-  std::string layout = "auto";
-  std::string cache;
-  std::string on_bad_file = "stop";
-  bool float32 = false;
-};
-
-int prepare_verb(const PrepareOptions& options, Environment& environment) {
+int prepare_verb(SourceOptions source, Environment& environment) {
   const InterruptScope interrupt;
-  // What throws stands before the braces: g++ 12 destroys the members of an abandoned aggregate twice.
-  const Layout layout = parse_layout(options.layout);
-  const BadFilePolicy policy = parse_bad_file_policy(options.on_bad_file);
-  const SourceOptions source{
-      .request = {.root = options.root, .layout = layout},
-      .cache_folder = options.cache,
-      .cache = {.float32 = options.float32, .on_bad_file = policy, .threads = environment.threads}};
+  source.cache.threads = environment.threads;
   const Dataset dataset = open_dataset(source.request);
   Task task = Task::kAsc;
   for (const Task t : kAllTasks) {
@@ -148,9 +132,8 @@ void add_inspect(Program& program, CLI::App& group, const char* name, const char
   auto options = std::make_shared<InspectOptions>();
   CLI::App& verb = program.add(group, name, description,
                                [options, decode](Environment& e) { return inspect_verb(*options, decode, e); });
-  verb.add_option("DIR", options->root, "folder of the data set, or a manifest file")->required();
-  verb.add_option("--layout", options->layout, "auto, tau2020, fsdkaggle2019, nigens2020 or manifest")
-      ->capture_default_str();
+  verb.add_option("DIR", options->request.root, "folder of the data set, or a manifest file")->required();
+  add_reader_options(verb, options->request);
   verb.add_flag("--json", options->json, "as JSON");
 }
 
@@ -161,15 +144,13 @@ void add_data(Program& program) {
   add_inspect(program, group, "stats", "recordings, durations and classes by part (reads headers)", false);
   add_inspect(program, group, "verify", "decodes every recording and names the bad ones", true);
 
-  auto p = std::make_shared<PrepareOptions>();
+  auto p = std::make_shared<SourceOptions>();
   CLI::App& prepare = program.add(group, "prepare", "decodes and resamples everything once (training does it too)",
                                   [p](Environment& e) { return prepare_verb(*p, e); });
-  prepare.add_option("DIR", p->root, "folder of the data set, or a manifest file")->required();
-  prepare.add_option("--layout", p->layout, "auto, tau2020, fsdkaggle2019, nigens2020 or manifest")
-      ->capture_default_str();
-  prepare.add_option("--cache", p->cache, "folder of the cache (default: .dcasenet inside the set)");
-  prepare.add_option("--on-bad-file", p->on_bad_file, "stop (naming all of them) or skip")->capture_default_str();
-  prepare.add_flag("--float32", p->float32, "store float samples instead of 16-bit ones");
+  prepare.add_option("DIR", p->request.root, "folder of the data set, or a manifest file")->required();
+  add_reader_options(prepare, p->request);
+  add_cache_options(prepare, *p);
+  prepare.add_flag("--float32", p->cache.float32, "store float samples instead of 16-bit ones");
 
   auto r = std::make_shared<RenderOptions>();
   CLI::App& render = program.add(group, "render", "the three small sets of real recordings that come with the project",

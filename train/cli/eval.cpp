@@ -21,11 +21,7 @@ namespace {
 struct Options {
   std::string model, asc, tag, sed;
   std::string part = "test";
-  std::string layout = "auto";
-  std::string tag_eval = "fold0";
-  std::string selection = "validation";
-  std::string cache;
-  std::string on_bad_file = "stop";
+  SourceOptions source;
   std::string metrics = "standard";
   double threshold = -1;
   DecisionRules decisions;
@@ -59,10 +55,6 @@ int eval(const Options& o, Environment& environment) {
   }
   const bool reference = o.metrics == "reference";
   EvaluateOptions options = evaluate_options(o, reference);
-  // What throws stands before the braces: g++ 12 destroys the members of an abandoned aggregate twice.
-  const Layout layout = parse_layout(o.layout);
-  const TagEvaluation tag_evaluation = parse_tag_evaluation(o.tag_eval);
-  const BadFilePolicy policy = parse_bad_file_policy(o.on_bad_file);
   const Session session(std::make_shared<const Model>(Model::load(o.model)));
   nlohmann::ordered_json json = {
       {"model", o.model}, {"metrics", o.metrics}, {"tasks", nlohmann::ordered_json::array()}};
@@ -71,14 +63,10 @@ int eval(const Options& o, Environment& environment) {
     const std::string& root = task == Task::kAsc ? o.asc : task == Task::kTag ? o.tag : o.sed;
     if (root.empty()) continue;
     any = true;
-    const SourceOptions source_options{
-        .request = {.root = root,
-                    .layout = layout,
-                    .labels = session.model().info().labels,
-                    .selection = o.selection == "reference" ? Selection::kReference : Selection::kValidation,
-                    .tag_evaluation = tag_evaluation},
-        .cache_folder = o.cache,
-        .cache = {.on_bad_file = policy, .threads = environment.threads}};
+    SourceOptions source_options = o.source;
+    source_options.request.root = root;
+    source_options.request.labels = session.model().info().labels;
+    source_options.cache.threads = environment.threads;
     const TaskSource source = open_source(task, source_options, environment.console);
     std::optional<Progress> progress;
     std::int64_t shown = 0;
@@ -109,12 +97,7 @@ void add_eval(Program& program) {
   verb.add_option("--tag", o->tag, "data set of tags");
   verb.add_option("--sed", o->sed, "data set of sound events");
   verb.add_option("--part", o->part, "train, valid or test")->capture_default_str();
-  verb.add_option("--layout", o->layout, "auto, tau2020, fsdkaggle2019, nigens2020 or manifest")->capture_default_str();
-  verb.add_option("--tag-eval", o->tag_eval, "fold0 (the paper's fifth), test-public, test-private or test-all")
-      ->capture_default_str();
-  verb.add_option("--selection", o->selection, "validation, or reference: nothing is held out for validation")
-      ->check(CLI::IsMember({"validation", "reference"}))
-      ->capture_default_str();
+  add_reader_options(verb, o->source.request);
   verb.add_option("--metrics", o->metrics, "standard, or reference: what the released code computes")
       ->capture_default_str();
   verb.add_option("--threshold", o->threshold, "of sound events (default 0.5, with --metrics reference 0.3)");
@@ -128,8 +111,7 @@ void add_eval(Program& program) {
                   "tolerance of event offsets as a share of the length (DCASE Task 4: 0.2)")
       ->capture_default_str();
   verb.add_flag("--sed-eval-compat", o->sed_eval_compat, "undefined class scores as in the sed_eval package");
-  verb.add_option("--cache", o->cache, "folder of the prepared audio (default: .dcasenet inside the set)");
-  verb.add_option("--on-bad-file", o->on_bad_file, "stop (naming all of them) or skip")->capture_default_str();
+  add_cache_options(verb, o->source);
   verb.add_option("--json", o->json, "write everything as JSON to FILE");
 }
 

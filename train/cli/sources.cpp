@@ -2,6 +2,9 @@
 
 #include <fmt/format.h>
 
+#include <memory>
+#include <optional>
+
 namespace dcase::cli {
 namespace {
 
@@ -21,6 +24,14 @@ void report(const CacheReport& r, const std::string& what, Console& console) {
   for (const BadFile& bad : r.bad) console.warn(fmt::format("{}: skipped {}: {}", what, bad.path, bad.reason));
   for (const std::string& path : r.silent) console.warn(fmt::format("{}: {} is silent", what, path));
   if (r.clipping > 0) console.warn(fmt::format("{}: {} recordings exceed full scale", what, r.clipping));
+}
+
+template <class Value, std::size_t Count>
+void add_word(CLI::App& verb, const char* name, Value& value, const Words<Value, Count>& words,
+              const std::string& description) {
+  const auto set = [&value, &words, name](const std::string& word) { value = value_of(words, word, name); };
+  verb.add_option_function<std::string>(name, set, description + " (" + list_of(words) + ")")
+      ->default_str(word_of(words, value));
 }
 
 }  // namespace
@@ -43,10 +54,29 @@ TaskSource open_source(Task task, const SourceOptions& options, Console& console
   return {.task = task, .dataset = std::move(dataset), .cache = std::move(cache)};
 }
 
-BadFilePolicy parse_bad_file_policy(const std::string& text) {
-  if (text == "stop") return BadFilePolicy::kStop;
-  if (text == "skip") return BadFilePolicy::kSkip;
-  fail(ErrorKind::kUsage, "--on-bad-file takes stop or skip, not \"", text, "\"");
+void add_reader_options(CLI::App& verb, DataRequest& request) {
+  ReaderOptions& o = request.reader;
+  add_word(verb, "--layout", request.layout, kLayoutWords, "what the folder holds");
+  add_word(verb, "--selection", o.selection, kSelectionWords,
+           "validation, or as the paper: nothing is held out for validation");
+  add_word(verb, "--tag-eval", o.tag_evaluation, kTagEvaluationWords, "FSDKaggle2019: what is reported");
+  add_word(verb, "--sed-audio", o.sed_audio, kSedAudioWords, "TAU-NIGENS: which recordings");
+  add_word(verb, "--sed-columns", o.sed_columns, kSedColumnsWords,
+           "TAU-NIGENS: columns of the metadata after frame and class");
+  verb.add_option("--events-table", o.events_table,
+                  "CSV manifest: its table of events (default: <stem>_events.csv beside it)");
+  verb.add_option("--valid-folds", o.valid_folds, "manifest: folds that choose the best step, like 2,3")
+      ->delimiter(',')
+      ->check(CLI::NonNegativeNumber);
+  verb.add_option("--test-folds", o.test_folds, "manifest: folds that are reported")
+      ->delimiter(',')
+      ->check(CLI::NonNegativeNumber);
+  verb.add_flag("--allow-outside", o.allow_outside, "manifest: recordings may lie outside its folder");
+}
+
+void add_cache_options(CLI::App& verb, SourceOptions& source) {
+  verb.add_option("--cache", source.cache_folder, "folder of the prepared audio (default: .dcasenet inside the set)");
+  add_word(verb, "--on-bad-file", source.cache.on_bad_file, kBadFilePolicyWords, "name all and stop, or skip them");
 }
 
 }  // namespace dcase::cli

@@ -1,9 +1,7 @@
 #pragma once
 /// Opening data sets for a verb: notes and warnings on the console, preparation with a progress bar.
 
-#include <map>
-#include <memory>
-#include <optional>
+#include <CLI/CLI.hpp>
 #include <string>
 
 #include "train/cli/progress.hpp"
@@ -20,7 +18,9 @@ struct SourceOptions {
 /// The set and its prepared audio. `task` names it in messages.
 [[nodiscard]] TaskSource open_source(Task task, const SourceOptions& options, Console& console);
 
-/// `stop` or `skip`; anything else throws kUsage.
-[[nodiscard]] BadFilePolicy parse_bad_file_policy(const std::string& text);
+/// --layout, --selection, --tag-eval, --sed-audio, ... : how the readers take a data set. `request` outlives the verb.
+void add_reader_options(CLI::App& verb, DataRequest& request);
+/// --cache, --on-bad-file: the prepared audio. `source` outlives the verb.
+void add_cache_options(CLI::App& verb, SourceOptions& source);
 
 }  // namespace dcase::cli

@@ -37,17 +37,7 @@ struct Options {
 
 DataRequest data_request(const TrainConfig& config, Task task) {
   const TaskConfig& t = config.task(task);
-  // What throws stands before the braces: g++ 12 destroys the members of an abandoned aggregate twice.
-  const Layout layout = parse_layout(t.layout);
-  const TagEvaluation tag_evaluation = parse_tag_evaluation(config.data.tag_eval);
-  return {.root = t.root,
-          .layout = layout,
-          .labels = {},
-          .selection = config.data.selection == "reference" ? Selection::kReference : Selection::kValidation,
-          .tag_evaluation = tag_evaluation,
-          .tag_exclude_known_bad = config.data.tag_exclude_known_bad,
-          .tag_noisy = config.data.tag_noisy,
-          .seed = config.train.seed};
+  return {.root = t.root, .layout = t.layout, .labels = {}, .reader = config.data.reader, .seed = config.train.seed};
 }
 
 std::vector<TaskPlan> open_tasks(const TrainConfig& config, Environment& environment) {
@@ -55,12 +45,11 @@ std::vector<TaskPlan> open_tasks(const TrainConfig& config, Environment& environ
   for (const Task task : kTrainingOrder) {
     const TaskConfig& t = config.task(task);
     if (t.root.empty()) continue;
-    const DataRequest request = data_request(config, task);
-    const BadFilePolicy policy = parse_bad_file_policy(config.data.on_bad_file);
-    const SourceOptions source{
-        .request = request,
-        .cache_folder = config.data.cache,
-        .cache = {.float32 = config.data.float32_cache, .on_bad_file = policy, .threads = environment.threads}};
+    const SourceOptions source{.request = data_request(config, task),
+                               .cache_folder = config.data.cache,
+                               .cache = {.float32 = config.data.float32_cache,
+                                         .on_bad_file = config.data.on_bad_file,
+                                         .threads = environment.threads}};
     TaskSource opened = open_source(task, source, environment.console);
     plans.push_back({.source = std::move(opened),
                      .batch = {.batch_size = t.batch_size,

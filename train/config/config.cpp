@@ -99,6 +99,37 @@ Key choice(const std::string& name, const Field<std::string>& field, const std::
           getter(field)};
 }
 
+// One of the words of a table, kept as the value it stands for.
+template <class Value, std::size_t Count>
+Key word(const std::string& name, const Field<Value>& field, const Words<Value, Count>& words,
+         const std::string& help) {
+  return {name, help + " (" + list_of(words) + ")",
+          [=](TrainConfig& c, const json& v) {
+            if (!v.is_string()) reject(name, v, list_of(words));
+            field(c) = value_of(words, v.get<std::string>(), name);
+          },
+          [=](const TrainConfig& c) {
+            TrainConfig copy = c;
+            return nlohmann::ordered_json(word_of(words, field(copy)));
+          }};
+}
+
+Key folds(const std::string& name, const Field<std::vector<int>>& field, const std::string& help) {
+  const std::string allowed = "a list of integers from 0 on, like [1, 2]";
+  return {name, help,
+          [=](TrainConfig& c, const json& v) {
+            if (!v.is_array()) reject(name, v, allowed);
+            std::vector<int> numbers;
+            for (const json& number : v) {
+              const bool fits = number.is_number_integer() && number >= 0 && number <= 1'000'000;
+              if (!fits) reject(name, v, allowed);
+              numbers.push_back(number.get<int>());
+            }
+            field(c) = std::move(numbers);
+          },
+          getter(field)};
+}
+
 constexpr std::int64_t kAny = std::numeric_limits<std::int64_t>::max();
 
 void add_task_keys(std::vector<Key>& keys, Task task) {
@@ -108,8 +139,7 @@ void add_task_keys(std::vector<Key>& keys, Task task) {
   };
   keys.push_back(
       text(prefix + "root", at(&TaskConfig::root), "folder of the data set or a manifest; \"\": not trained"));
-  keys.push_back(choice(prefix + "layout", at(&TaskConfig::layout),
-                        {"auto", "tau2020", "fsdkaggle2019", "nigens2020", "manifest"}, "what the folder holds"));
+  keys.push_back(word<Layout>(prefix + "layout", at(&TaskConfig::layout), kLayoutWords, "what the folder holds"));
   keys.push_back(integer(prefix + "batch_size", at(&TaskConfig::batch_size), 1, 4096, "examples in a step"));
   keys.push_back(integer(prefix + "crop_frames", at(&TaskConfig::crop_frames), 40, 30000,
                          "length of an example in frames of 20 ms"));
@@ -128,22 +158,36 @@ std::vector<Key> make_keys() {
   using Eval = decltype(C::eval);
   const auto model = [&](auto member) { return in(&C::model, member); };
   const auto data = [&](auto member) { return in(&C::data, member); };
+  const auto reader = [](auto member) {
+    return [member](TrainConfig & c) -> auto& { return c.data.reader.*member; };
+  };
   const auto train = [&](auto member) { return in(&C::train, member); };
 
   k.push_back(integer("model.version", model(&Model::version), 3, 3, "DcaseNet v3"));
   k.push_back(
       choice("model.width", model(&Model::width), {"1", "1/2", "1/4", "1/8"}, "hidden widths against the paper's"));
   for (const Task task : kAllTasks) add_task_keys(k, task);
-  k.push_back(choice("data.selection", data(&Data::selection), {"validation", "reference"},
-                     "where the best step is chosen: a held-out part, or the reported data as the paper did"));
+  using R = ReaderOptions;
+  k.push_back(word<Selection>("data.selection", reader(&R::selection), kSelectionWords,
+                              "where the best step is chosen: a held-out part, or the reported data as the paper did"));
   k.push_back(text("data.cache", data(&Data::cache), "folder of prepared audio; \"\": .dcasenet inside each set"));
-  k.push_back(choice("data.on_bad_file", data(&Data::on_bad_file), {"stop", "skip"}, "unreadable recordings"));
-  k.push_back(boolean("data.float32_cache", data(&Data::float32_cache), "store float samples instead of 16-bit ones"));
-  k.push_back(choice("data.tag_eval", data(&Data::tag_eval), {"fold0", "test-public", "test-private", "test-all"},
-                     "FSDKaggle2019: what is held out for the report"));
   k.push_back(
-      boolean("data.tag_exclude_known_bad", data(&Data::tag_exclude_known_bad), "FSDKaggle2019: six bad clips"));
-  k.push_back(boolean("data.tag_noisy", data(&Data::tag_noisy), "FSDKaggle2019: train on the noisy part too"));
+      word<BadFilePolicy>("data.on_bad_file", data(&Data::on_bad_file), kBadFilePolicyWords, "unreadable recordings"));
+  k.push_back(boolean("data.float32_cache", data(&Data::float32_cache), "store float samples instead of 16-bit ones"));
+  k.push_back(word<TagEvaluation>("data.tag_eval", reader(&R::tag_evaluation), kTagEvaluationWords,
+                                  "FSDKaggle2019: what is held out for the report"));
+  k.push_back(boolean("data.tag_exclude_known_bad", reader(&R::tag_exclude_known_bad),
+                      "FSDKaggle2019: without its six bad clips"));
+  k.push_back(boolean("data.tag_noisy", reader(&R::tag_noisy), "FSDKaggle2019: train on the noisy part too"));
+  k.push_back(word<SedAudio>("data.sed_audio", reader(&R::sed_audio), kSedAudioWords, "TAU-NIGENS: which recordings"));
+  k.push_back(word<SedColumns>("data.sed_columns", reader(&R::sed_columns), kSedColumnsWords,
+                               "TAU-NIGENS: columns of the metadata after frame and class"));
+  k.push_back(text("data.events_table", reader(&R::events_table),
+                   "CSV manifest: its table of events; \"\": <stem>_events.csv beside it"));
+  k.push_back(folds("data.valid_folds", reader(&R::valid_folds), "manifest: folds that choose the best step"));
+  k.push_back(folds("data.test_folds", reader(&R::test_folds), "manifest: folds that are reported"));
+  k.push_back(
+      boolean("data.allow_outside", reader(&R::allow_outside), "manifest: recordings may lie outside its folder"));
   k.push_back({"train.seed", "of initial weights, order, crops, mix-up and dropout",
                [](TrainConfig& c, const json& v) {
                  if (!v.is_number_integer() || (!v.is_number_unsigned() && v.get<std::int64_t>() < 0)) {
@@ -257,10 +301,13 @@ json parse_unique(const std::string& text, const std::string& origin) {
   }
 }
 
-// A number, true, false, null or quoted text as JSON; everything else is text, and so is all for a key of text.
+// A number, true, false, null, quoted text or the list of a key of lists as JSON; everything else is text, and so is
+// all for a key of text.
 json override_value(const std::string& text, const json& current) {
   json value = json::parse(text, nullptr, false);
-  const bool raw = value.is_discarded() || value.is_structured() || (current.is_string() && !value.is_string());
+  const bool list = value.is_array() && current.is_array();
+  const bool raw =
+      value.is_discarded() || (value.is_structured() && !list) || (current.is_string() && !value.is_string());
   return raw ? json(text) : value;
 }
 

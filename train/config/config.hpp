@@ -18,13 +18,14 @@
 #include <nlohmann/json.hpp>
 
 #include "dcasenet/task.hpp"
+#include "train/data/open_dataset.hpp"
 
 namespace dcase {
 
 /// data.asc, data.tag, data.sed: a task is trained when its root is set.
 struct TaskConfig {
-  std::string root;                ///< folder of the data set, or a manifest file
-  std::string layout = "auto";     ///< auto, tau2020, fsdkaggle2019, nigens2020, manifest
+  std::string root;  ///< folder of the data set, or a manifest file
+  Layout layout = Layout::kAuto;
   std::int64_t batch_size = 32;    ///< as the released trainer; sed 24
   std::int64_t crop_frames = 251;  ///< 5 s; sed 1500, 30 s
   double loss_weight = 1;
@@ -40,13 +41,10 @@ struct TrainConfig {
     TaskConfig asc;
     TaskConfig tag;
     TaskConfig sed{.batch_size = 24, .crop_frames = 1500};
-    std::string selection = "validation";  ///< validation, reference
-    std::string cache;                     ///< folder of prepared audio; "": .dcasenet inside each set
-    std::string on_bad_file = "stop";      ///< stop, skip
+    ReaderOptions reader;
+    std::string cache;  ///< folder of prepared audio; "": .dcasenet inside each set
+    BadFilePolicy on_bad_file = BadFilePolicy::kStop;
     bool float32_cache = false;
-    std::string tag_eval = "fold0";
-    bool tag_exclude_known_bad = false;
-    bool tag_noisy = false;
   } data;
 
   struct {

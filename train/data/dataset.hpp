@@ -11,6 +11,7 @@
 
 #include "dcasenet/labels.hpp"
 #include "train/data/audio_file.hpp"
+#include "train/data/words.hpp"
 
 namespace dcase {
 
@@ -24,6 +25,8 @@ enum class Split : std::uint8_t {
 
 /// Where the best epoch is chosen. kReference selects on the reported data, as the paper did.
 enum class Selection : std::uint8_t { kValidation, kReference };
+inline constexpr Words<Selection, 2> kSelectionWords = {
+    {{"validation", Selection::kValidation}, {"reference", Selection::kReference}}};
 
 /// A class with its target: 1 for a plain label, 0..1 for a soft one. Classes not listed are 0.
 struct ClassTarget {

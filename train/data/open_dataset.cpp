@@ -1,24 +1,16 @@
 #include "train/data/open_dataset.hpp"
 
-#include <array>
 #include <filesystem>
 #include <utility>
 #include <vector>
 
 #include "train/data/asc_dataset.hpp"
 #include "train/data/manifest_dataset.hpp"
-#include "train/data/sed_dataset.hpp"
 
 namespace dcase {
 namespace {
 
 namespace fs = std::filesystem;
-
-constexpr std::array<std::pair<const char*, Layout>, 5> kLayouts = {{{"auto", Layout::kAuto},
-                                                                     {"tau2020", Layout::kTau2020},
-                                                                     {"fsdkaggle2019", Layout::kFsdKaggle2019},
-                                                                     {"nigens2020", Layout::kNigens2020},
-                                                                     {"manifest", Layout::kManifest}}};
 
 Layout detect(const std::string& root) {
   std::error_code ignored;
@@ -36,34 +28,33 @@ Layout detect(const std::string& root) {
 
 }  // namespace
 
-Layout parse_layout(const std::string& name) {
-  std::vector<std::string> names;
-  for (const auto& [text, layout] : kLayouts) {
-    if (name == text) return layout;
-    names.emplace_back(text);
-  }
-  const std::string nearest = nearest_name(name, names);
-  fail(ErrorKind::kUsage, "unknown layout ", in_quotes(name),
-       nearest.empty() ? "; known are auto, tau2020, fsdkaggle2019, nigens2020, manifest"
-                       : "; did you mean " + nearest + "?");
-}
-
 Dataset open_dataset(const DataRequest& r) {
+  const ReaderOptions& o = r.reader;
   switch (r.layout == Layout::kAuto ? detect(r.root) : r.layout) {
     case Layout::kTau2020:
-      return read_asc({.root = r.root, .labels = r.labels.asc, .selection = r.selection, .seed = r.seed});
+      return read_asc({.root = r.root, .labels = r.labels.asc, .selection = o.selection, .seed = r.seed});
     case Layout::kFsdKaggle2019:
       return read_tag({.root = r.root,
                        .labels = r.labels.tag,
-                       .evaluation = r.tag_evaluation,
-                       .exclude_known_bad = r.tag_exclude_known_bad,
-                       .noisy = r.tag_noisy,
-                       .selection = r.selection,
+                       .evaluation = o.tag_evaluation,
+                       .exclude_known_bad = o.tag_exclude_known_bad,
+                       .noisy = o.tag_noisy,
+                       .selection = o.selection,
                        .seed = r.seed});
     case Layout::kNigens2020:
-      return read_sed({.root = r.root, .labels = r.labels.sed, .selection = r.selection});
+      return read_sed({.root = r.root,
+                       .labels = r.labels.sed,
+                       .audio = o.sed_audio,
+                       .columns = o.sed_columns,
+                       .selection = o.selection});
     case Layout::kManifest:
-      return read_manifest({.manifest = r.root, .labels = r.labels, .selection = r.selection});
+      return read_manifest({.manifest = r.root,
+                            .events = o.events_table,
+                            .labels = r.labels,
+                            .valid_folds = {o.valid_folds.begin(), o.valid_folds.end()},
+                            .test_folds = {o.test_folds.begin(), o.test_folds.end()},
+                            .selection = o.selection,
+                            .allow_outside = o.allow_outside});
     case Layout::kAuto:
       break;
   }

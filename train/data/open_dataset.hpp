@@ -3,11 +3,14 @@
 
 #include <memory>
 #include <string>
+#include <vector>
 
 #include "train/data/batcher.hpp"
 #include "train/data/dataset.hpp"
 #include "train/data/pcm_cache.hpp"
+#include "train/data/sed_dataset.hpp"
 #include "train/data/tag_dataset.hpp"
+#include "train/data/words.hpp"
 
 namespace dcase {
 
@@ -18,17 +21,31 @@ enum class Layout : std::uint8_t {
   kNigens2020,     ///< TAU-NIGENS Spatial Sound Events 2020
   kManifest,       ///< a project manifest (.jsonl or .csv)
 };
-/// "auto", "tau2020", "fsdkaggle2019", "nigens2020", "manifest"; anything else throws kUsage.
-[[nodiscard]] Layout parse_layout(const std::string& name);
+inline constexpr Words<Layout, 5> kLayoutWords = {{{"auto", Layout::kAuto},
+                                                   {"tau2020", Layout::kTau2020},
+                                                   {"fsdkaggle2019", Layout::kFsdKaggle2019},
+                                                   {"nigens2020", Layout::kNigens2020},
+                                                   {"manifest", Layout::kManifest}}};
+
+/// What the readers can be told; each takes what concerns its layout.
+struct ReaderOptions {
+  Selection selection = Selection::kValidation;
+  TagEvaluation tag_evaluation = TagEvaluation::kFold0;
+  bool tag_exclude_known_bad = false;
+  bool tag_noisy = false;
+  SedAudio sed_audio = SedAudio::kMic;
+  SedColumns sed_columns = SedColumns::kTrack;
+  std::string events_table;      ///< of a manifest in CSV; "": <stem>_events.csv beside it if it exists
+  std::vector<int> valid_folds;  ///< of a manifest with folds
+  std::vector<int> test_folds;
+  bool allow_outside = false;  ///< a manifest may name recordings outside its folder
+};
 
 struct DataRequest {
   std::string root;  ///< folder of the set, or the manifest file
   Layout layout = Layout::kAuto;
   LabelSets labels;  ///< of a model; empty lists are taken from the data
-  Selection selection = Selection::kValidation;
-  TagEvaluation tag_evaluation = TagEvaluation::kFold0;
-  bool tag_exclude_known_bad = false;
-  bool tag_noisy = false;
+  ReaderOptions reader = {};
   std::uint64_t seed = 0;  ///< of the validation part
 };
 

@@ -20,6 +20,7 @@
 
 #include "kernels/mel_stft/mel_stft.hpp"
 #include "train/data/audio_file.hpp"
+#include "train/data/words.hpp"
 
 namespace dcase {
 
@@ -27,6 +28,8 @@ enum class BadFilePolicy : std::uint8_t {
   kStop,  ///< one Error(kData) that names every bad file
   kSkip,  ///< the item is unusable, the report names it
 };
+inline constexpr Words<BadFilePolicy, 2> kBadFilePolicyWords = {
+    {{"stop", BadFilePolicy::kStop}, {"skip", BadFilePolicy::kSkip}}};
 
 struct CacheSource {
   std::string path;

@@ -7,10 +7,12 @@
 #include <string>
 
 #include "train/data/dataset.hpp"
+#include "train/data/words.hpp"
 
 namespace dcase {
 
 enum class SedAudio : std::uint8_t { kMic, kFoa };
+inline constexpr Words<SedAudio, 2> kSedAudioWords = {{{"mic", SedAudio::kMic}, {"foa", SedAudio::kFoa}}};
 
 /// Columns of the metadata. The six-column forms cannot be told apart by looking, so the form is an option.
 enum class SedColumns : std::uint8_t {
@@ -19,6 +21,10 @@ enum class SedColumns : std::uint8_t {
   kCartesian,  ///< frame, class, event number, x, y, z
   kDistance,   ///< frame, class, event number, azimuth, elevation, distance (STARSS23)
 };
+inline constexpr Words<SedColumns, 4> kSedColumnsWords = {{{"track", SedColumns::kTrack},
+                                                           {"no-track", SedColumns::kNoTrack},
+                                                           {"cartesian", SedColumns::kCartesian},
+                                                           {"distance", SedColumns::kDistance}}};
 
 struct SedOptions {
   std::string root;

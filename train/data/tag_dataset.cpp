@@ -191,15 +191,6 @@ bool is_evaluated(const Row& row, TagEvaluation evaluation) {
 
 }  // namespace
 
-TagEvaluation parse_tag_evaluation(std::string_view name) {
-  if (name == "fold0") return TagEvaluation::kFold0;
-  if (name == "test-public") return TagEvaluation::kTestPublic;
-  if (name == "test-private") return TagEvaluation::kTestPrivate;
-  if (name == "test-all") return TagEvaluation::kTestAll;
-  fail(ErrorKind::kUsage, "tagging cannot be evaluated on ", in_quotes(name),
-       "; there are fold0, test-public, test-private and test-all");
-}
-
 Dataset read_tag(const TagOptions& options) {
   require_folder(options.root, "tagging data set");
   Dataset dataset;

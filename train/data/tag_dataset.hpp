@@ -8,13 +8,16 @@
 #include <string_view>
 
 #include "train/data/dataset.hpp"
+#include "train/data/words.hpp"
 
 namespace dcase {
 
 /// What is reported: a fifth of the curated training table (the paper's split), or the labelled test table.
 enum class TagEvaluation : std::uint8_t { kFold0, kTestPublic, kTestPrivate, kTestAll };
-/// "fold0", "test-public", "test-private", "test-all"; anything else throws kUsage.
-[[nodiscard]] TagEvaluation parse_tag_evaluation(std::string_view name);
+inline constexpr Words<TagEvaluation, 4> kTagEvaluationWords = {{{"fold0", TagEvaluation::kFold0},
+                                                                 {"test-public", TagEvaluation::kTestPublic},
+                                                                 {"test-private", TagEvaluation::kTestPrivate},
+                                                                 {"test-all", TagEvaluation::kTestAll}}};
 
 struct TagOptions {
   std::string root;
