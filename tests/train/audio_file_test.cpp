@@ -261,6 +261,15 @@ TEST_CASE("audio_file: bad files are refused with their name and the reason", "[
       expect(ErrorKind::kData, "NaN or infinite");
     }
   }
+  SECTION("samples whose power would overflow") {
+    std::vector<float> x = noise("loud", 4000);
+    x[7] = -0.99F * AudioStream::kLoudestSample;
+    REQUIRE(write(path, SF_FORMAT_WAV | SF_FORMAT_FLOAT, 24000, 1, x));
+    CHECK(load_audio(path).signals[0][7] == x[7]);
+    x[7] = -1.01F * AudioStream::kLoudestSample;
+    REQUIRE(write(path, SF_FORMAT_WAV | SF_FORMAT_FLOAT, 24000, 1, x));
+    expect(ErrorKind::kData, "is 1.01e+06, no sound");
+  }
 }
 
 TEST_CASE("audio_file: a WAV file written to a pipe has no length, and is whole", "[audio]") {

@@ -2,6 +2,7 @@
 /// What is done to recordings on their way into a data set.
 
 #include <array>
+#include <cmath>
 #include <cstdint>
 #include <span>
 #include <string>
@@ -34,9 +35,7 @@ class Dice {
   std::uint64_t next_ = 0;
 };
 
-[[nodiscard]] inline std::int64_t samples_of(double seconds, int rate) {
-  return static_cast<std::int64_t>(seconds * rate + 0.5);
-}
+[[nodiscard]] inline std::int64_t samples_of(double seconds, int rate) { return std::llround(seconds * rate); }
 
 /// Root mean square; 1e-9 for silence, so that it can divide.
 [[nodiscard]] double rms(std::span<const float> x);

@@ -37,7 +37,8 @@ struct Range {
   if (last.rfind("weight_ih_l0", 0) == 0 || last.rfind("weight_hh_l0", 0) == 0) {
     return {0, std::sqrt(3 / static_cast<double>(shape[1]))};
   }
-  return {0, std::sqrt(6 / static_cast<double>(count / shape[0]))};
+  const std::int64_t fan_in = count / shape[0];
+  return {0, std::sqrt(6 / static_cast<double>(fan_in))};
 }
 
 }  // namespace
