@@ -1,0 +1,71 @@
+#pragma once
+/// The only way to start a kernel: launch(kernel, {.grid = ..., .block = ..., .stream = ..., .name = "..."}, arguments...).
+/// It converts the arguments to the kernel's parameters, asks for the shared memory, and throws CudaError with the
+/// kernel's name where the launch is refused. Faults inside the kernel appear at the next synchronisation.
+
+#include <cuda_runtime_api.h>
+
+#include <cstddef>
+#include <type_traits>
+
+#include "kernels/common/context.hpp"
+#include "kernels/common/cuda_error.hpp"
+
+namespace dcase {
+
+struct Launch {
+  dim3 grid;   // blocks
+  dim3 block;  // threads of a block
+  std::size_t smem = 0;      // dynamic shared memory of a block, bytes
+  Stream stream = {};
+  dim3 cluster = {1, 1, 1};  // blocks of a cluster (sm_90 and later)
+  bool cooperative = false;  // all blocks are resident at once and may use grid_sync
+  bool programmatic = false; // may start before the kernel ahead in the stream ends; waits in griddepcontrol_wait
+  const char* name = "";     // in errors and profiles
+};
+
+}  // namespace dcase
+
+#ifdef DCASE_EMULATED
+#include "emulated_launch.hpp"  // tests/emulator: the same function, for kernels compiled as plain C++
+#else
+
+namespace dcase {
+
+template <class... Parameters, class... Arguments>
+void launch(void (*kernel)(Parameters...), const Launch& l, Arguments&&... arguments) {
+  static_assert(sizeof...(Parameters) == sizeof...(Arguments), "as many arguments as the kernel has parameters");
+  cudaLaunchAttribute attributes[3] = {};
+  unsigned count = 0;
+  if (l.cluster.x * l.cluster.y * l.cluster.z > 1) {
+    attributes[count].id = cudaLaunchAttributeClusterDimension;
+    attributes[count].val.clusterDim = {l.cluster.x, l.cluster.y, l.cluster.z};
+    ++count;
+  }
+  if (l.cooperative) {
+    attributes[count].id = cudaLaunchAttributeCooperative;
+    attributes[count].val.cooperative = 1;
+    ++count;
+  }
+  if (l.programmatic) {
+    attributes[count].id = cudaLaunchAttributeProgrammaticStreamSerialization;
+    attributes[count].val.programmaticStreamSerializationAllowed = 1;
+    ++count;
+  }
+  cudaLaunchConfig_t config = {};
+  config.gridDim = l.grid;
+  config.blockDim = l.block;
+  config.dynamicSmemBytes = l.smem;
+  config.stream = static_cast<cudaStream_t>(l.stream.handle);
+  config.attrs = attributes;
+  config.numAttrs = count;
+  constexpr std::size_t kWithoutAsking = 48 * 1024;  // more must be asked for, kernel by kernel
+  if (l.smem > kWithoutAsking) {
+    check_cuda(cudaFuncSetAttribute(kernel, cudaFuncAttributeMaxDynamicSharedMemorySize, static_cast<int>(l.smem)),
+               l.name, __FILE__, __LINE__);
+  }
+  check_cuda(cudaLaunchKernelEx(&config, kernel, static_cast<Parameters>(arguments)...), l.name, __FILE__, __LINE__);
+}
+
+}  // namespace dcase
+#endif

@@ -1,0 +1,51 @@
+#pragma once
+/// Every kernel test runs under every schedule: what a kernel computes depends on none of them.
+
+#include <vector>
+
+#include "tests/emulator/grid.hpp"
+#include "tests/support/test.hpp"
+
+namespace dcase::emulator {
+
+/// Forward, reverse and three random orders, each with asynchronous copies landing late, early and at random. The access
+/// checker sees races in any order, so there one order with late and one with early copies is enough.
+[[nodiscard]] inline std::vector<Schedule> schedules() {
+  std::vector<Schedule> all;
+#ifdef DCASE_CHECKED
+  return {{Order::kForward, Landing::kLate, 0}, {Order::kRandom, Landing::kEarly, 1}};
+#endif
+  for (const Landing landing : {Landing::kLate, Landing::kEarly, Landing::kRandom}) {
+    all.push_back({Order::kForward, landing, 0});
+    all.push_back({Order::kReverse, landing, 0});
+    for (const std::uint64_t seed : {1, 2, 3}) all.push_back({Order::kRandom, landing, seed});
+  }
+  return all;
+}
+
+/// Runs `test` in each schedule; a failing check names the schedule.
+template <class Test>
+void for_each_schedule(const Test& test) {
+  std::size_t run = 0;
+  for (const Schedule& schedule : schedules()) {
+    INFO("schedule: " << schedule.name());
+    set_schedule(schedule);
+    test();
+    ++run;
+  }
+  set_schedule({});
+  CHECK(run == schedules().size());
+}
+
+/// The text of the KernelFault that `run` ends in, "" without one.
+template <class Run>
+[[nodiscard]] std::string fault_of(const Run& run) {
+  try {
+    run();
+  } catch (const KernelFault& fault) {
+    return fault.what();
+  }
+  return "";
+}
+
+}  // namespace dcase::emulator
