@@ -17,13 +17,13 @@ class CudaError : public Error {
   cudaError_t code_;
 };
 
-/// Throws CudaError unless `code` is success; what the thread's last error said is forgotten then, so that the next call
-/// is not blamed for it.
+/// Throws CudaError unless `code` is success; what the thread's last error said is forgotten then, so that the next
+/// call is not blamed for it.
 inline void check_cuda(cudaError_t code, const char* call, const char* file, int line) {
   if (code == cudaSuccess) return;
   static_cast<void>(cudaGetLastError());
-  throw CudaError(code, concat(call, ": ", cudaGetErrorString(code), " (", cudaGetErrorName(code), ", ", file, ":",
-                               line, ")"));
+  throw CudaError(
+      code, concat(call, ": ", cudaGetErrorString(code), " (", cudaGetErrorName(code), ", ", file, ":", line, ")"));
 }
 
 }  // namespace dcase

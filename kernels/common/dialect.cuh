@@ -1,11 +1,12 @@
 #pragma once
-/// The words that kernels are written in. A kernel includes this header and ptx.cuh and uses nothing else of CUDA, so that
-/// the same source runs on a GPU and, compiled as plain C++ with DCASE_EMULATED, on the CPU (docs/emulator.md).
+/// The words that kernels are written in. A kernel includes this header and ptx.cuh and uses nothing else of CUDA, so
+/// that the same source runs on a GPU and, compiled as plain C++ with DCASE_EMULATED, on the CPU (docs/emulator.md).
 ///
 /// As in CUDA C++:  __global__ __device__ __forceinline__ __launch_bounds__(N)  threadIdx blockIdx blockDim gridDim
 ///                  __syncthreads __syncthreads_or/_and/_count __syncwarp __shfl_sync/_xor/_up/_down __ballot_sync
 ///                  __any_sync __all_sync __reduce_add/min/max_sync (integers) atomicAdd/Max/Exch/CAS (integers)
-///                  __popc __ffs __clz __ldg __float_as_uint __uint_as_float rsqrtf fminf fmaxf fmaf, types of cuda_bf16.h
+///                  __popc __ffs __clz __ldg __float_as_uint __uint_as_float rsqrtf fminf fmaxf fmaf, types of
+///                  cuda_bf16.h
 /// Own words:       DCASE_SHARED(float, tile, [2][64]);   a __shared__ array
 ///                  SharedCarver carve; float* x = carve.take<float>(n);   dynamic shared memory
 ///                  DCASE_UNROLL for (...)                    #pragma unroll
@@ -29,8 +30,8 @@
 
 namespace dcase {
 
-/// Lays arrays into the dynamic shared memory of the block, one behind the other; every thread takes the same ones in the
-/// same order. The launch's `smem` is at least their sum with alignments (shared_bytes helps the launcher).
+/// Lays arrays into the dynamic shared memory of the block, one behind the other; every thread takes the same ones in
+/// the same order. The launch's `smem` is at least their sum with alignments (shared_bytes helps the launcher).
 class SharedCarver {
  public:
   /// `align` is a power of two, at most 1024.

@@ -1,7 +1,8 @@
 #pragma once
-/// The only way to start a kernel: launch(kernel, {.grid = ..., .block = ..., .stream = ..., .name = "..."}, arguments...).
-/// It converts the arguments to the kernel's parameters, asks for the shared memory, and throws CudaError with the
-/// kernel's name where the launch is refused. Faults inside the kernel appear at the next synchronisation.
+/// The only way to start a kernel: launch(kernel, {.grid = ..., .block = ..., .stream = ..., .name = "..."},
+/// arguments...). It converts the arguments to the kernel's parameters, asks for the shared memory, and throws
+/// CudaError with the kernel's name where the launch is refused. Faults inside the kernel appear at the next
+/// synchronisation.
 
 #include <cuda_runtime_api.h>
 
@@ -14,14 +15,14 @@
 namespace dcase {
 
 struct Launch {
-  dim3 grid;   // blocks
-  dim3 block;  // threads of a block
-  std::size_t smem = 0;      // dynamic shared memory of a block, bytes
+  dim3 grid;             // blocks
+  dim3 block;            // threads of a block
+  std::size_t smem = 0;  // dynamic shared memory of a block, bytes
   Stream stream = {};
-  dim3 cluster = {1, 1, 1};  // blocks of a cluster (sm_90 and later)
-  bool cooperative = false;  // all blocks are resident at once and may use grid_sync
-  bool programmatic = false; // may start before the kernel ahead in the stream ends; waits in griddepcontrol_wait
-  const char* name = "";     // in errors and profiles
+  dim3 cluster = {1, 1, 1};   // blocks of a cluster (sm_90 and later)
+  bool cooperative = false;   // all blocks are resident at once and may use grid_sync
+  bool programmatic = false;  // may start before the kernel ahead in the stream ends; waits in griddepcontrol_wait
+  const char* name = "";      // in errors and profiles
 };
 
 }  // namespace dcase

@@ -1,6 +1,6 @@
-// The access checker. Kernels are compiled with clang's -fsanitize=thread, whose runtime is not linked: the functions that
-// it would call at each load and store are defined here. They see every access of every thread, so one run in any order
-// tells reads and writes that nothing orders, whatever the order happened to compute.
+// The access checker. Kernels are compiled with clang's -fsanitize=thread, whose runtime is not linked: the functions
+// that it would call at each load and store are defined here. They see every access of every thread, so one run in any
+// order tells reads and writes that nothing orders, whatever the order happened to compute.
 
 #include "tests/emulator/checker.hpp"
 
@@ -81,7 +81,8 @@ struct Place {
   std::uintptr_t code = 0;  // of a load or store ...
   Site site;                // ... or of a call
   [[nodiscard]] std::string text() const {
-    return code != 0 ? source_of(code) : concat(std::string(site.file).substr(std::string(site.file).rfind('/') + 1), ":", site.line);
+    return code != 0 ? source_of(code)
+                     : concat(std::string(site.file).substr(std::string(site.file).rfind('/') + 1), ":", site.line);
   }
 };
 
@@ -178,8 +179,7 @@ class AccessChecker final : public Checker {
   }
 
   void lands(std::size_t thread, const void* start, std::size_t bytes, Site site) override {
-    for_cells(start, bytes,
-              [&](Cell& cell, std::uint8_t mask) { cell.flying &= static_cast<std::uint8_t>(~mask); });
+    for_cells(start, bytes, [&](Cell& cell, std::uint8_t mask) { cell.flying &= static_cast<std::uint8_t>(~mask); });
     access(thread, start, bytes, true, false, {0, site});
   }
 
@@ -306,8 +306,8 @@ class AccessChecker final : public Checker {
     const char* const verb = write ? "writes" : "reads";
     const char* const did = other_wrote ? "wrote" : "read";
     if (other.gang != gang_) {
-      fail(concat("race between blocks: ", verb, " ", region.name, ", which block ", other.gang + other.thread / block_threads_,
-                  " ", did, " at ", other.place.text()),
+      fail(concat("race between blocks: ", verb, " ", region.name, ", which block ",
+                  other.gang + other.thread / block_threads_, " ", did, " at ", other.place.text()),
            place);
     }
     if (other.thread == thread || (*clocks_[thread].known)[other.thread] >= other.clock) return;
@@ -319,7 +319,9 @@ class AccessChecker final : public Checker {
   void record(std::array<Access, 2>& accesses, std::size_t thread, std::uint8_t mask, bool atomic, const Place& place) {
     // The place of an access to the same bytes by the same thread or already ordered before, else of the older one.
     const auto replaceable = [&](const Access& a) {
-      return a.launch != launch_ || (a.bytes == mask && (a.thread == thread || (a.gang == gang_ && (*clocks_[thread].known)[a.thread] >= a.clock)));
+      return a.launch != launch_ ||
+             (a.bytes == mask &&
+              (a.thread == thread || (a.gang == gang_ && (*clocks_[thread].known)[a.thread] >= a.clock)));
     };
     const std::size_t at = replaceable(accesses[0]) ? 0 : 1;
     if (at == 1 && !replaceable(accesses[1])) accesses[0] = accesses[1];
@@ -352,7 +354,7 @@ const bool installed = [] {
 
 void on_access(const void* address, std::size_t bytes, bool write, void* code) {
   const std::size_t thread = running.thread;
-  if (thread == kNobody) return;
+  if (thread == kNobody || bytes == 0) return;
   running.thread = kNobody;  // what follows is not the kernel's
   the_checker.access(thread, address, bytes, write, false, {reinterpret_cast<std::uintptr_t>(code), {}});
   running.thread = thread;
@@ -363,18 +365,18 @@ void on_access(const void* address, std::size_t bytes, bool write, void* code) {
 
 // The interface of clang's ThreadSanitizer instrumentation.
 extern "C" {
-#define DCASE_HOOKS(bytes)                                                                 \
-  void __tsan_read##bytes(void* address) {                                                 \
-    dcase::emulator::on_access(address, bytes, false, __builtin_return_address(0));        \
-  }                                                                                        \
-  void __tsan_write##bytes(void* address) {                                                \
-    dcase::emulator::on_access(address, bytes, true, __builtin_return_address(0));         \
-  }                                                                                        \
-  void __tsan_unaligned_read##bytes(void* address) {                                       \
-    dcase::emulator::on_access(address, bytes, false, __builtin_return_address(0));        \
-  }                                                                                        \
-  void __tsan_unaligned_write##bytes(void* address) {                                      \
-    dcase::emulator::on_access(address, bytes, true, __builtin_return_address(0));         \
+#define DCASE_HOOKS(bytes)                                                          \
+  void __tsan_read##bytes(void* address) {                                          \
+    dcase::emulator::on_access(address, bytes, false, __builtin_return_address(0)); \
+  }                                                                                 \
+  void __tsan_write##bytes(void* address) {                                         \
+    dcase::emulator::on_access(address, bytes, true, __builtin_return_address(0));  \
+  }                                                                                 \
+  void __tsan_unaligned_read##bytes(void* address) {                                \
+    dcase::emulator::on_access(address, bytes, false, __builtin_return_address(0)); \
+  }                                                                                 \
+  void __tsan_unaligned_write##bytes(void* address) {                               \
+    dcase::emulator::on_access(address, bytes, true, __builtin_return_address(0));  \
   }
 DCASE_HOOKS(1)
 DCASE_HOOKS(2)
@@ -382,6 +384,24 @@ DCASE_HOOKS(4)
 DCASE_HOOKS(8)
 DCASE_HOOKS(16)
 #undef DCASE_HOOKS
+// Copies of whole structures are calls of these; the linker's --wrap leads them here.
+void* __real_memcpy(void* destination, const void* source, std::size_t bytes);
+void* __real_memmove(void* destination, const void* source, std::size_t bytes);
+void* __real_memset(void* destination, int value, std::size_t bytes);
+void* __wrap_memcpy(void* destination, const void* source, std::size_t bytes) {
+  dcase::emulator::on_access(source, bytes, false, __builtin_return_address(0));
+  dcase::emulator::on_access(destination, bytes, true, __builtin_return_address(0));
+  return __real_memcpy(destination, source, bytes);
+}
+void* __wrap_memmove(void* destination, const void* source, std::size_t bytes) {
+  dcase::emulator::on_access(source, bytes, false, __builtin_return_address(0));
+  dcase::emulator::on_access(destination, bytes, true, __builtin_return_address(0));
+  return __real_memmove(destination, source, bytes);
+}
+void* __wrap_memset(void* destination, int value, std::size_t bytes) {
+  dcase::emulator::on_access(destination, bytes, true, __builtin_return_address(0));
+  return __real_memset(destination, value, bytes);
+}
 void __tsan_init() {}
 void __tsan_vptr_read(void**) {}
 void __tsan_vptr_update(void**, void*) {}

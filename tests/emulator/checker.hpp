@@ -39,8 +39,8 @@ class Checker {
 /// nullptr where accesses are not checked.
 extern Checker* checker;
 
-/// The running fiber's number as above, and its stack; outside of kernels and inside the emulator itself kNobody, so that
-/// the checker leaves such accesses alone.
+/// The running fiber's number as above, and its stack; outside of kernels and inside the emulator itself kNobody, so
+/// that the checker leaves such accesses alone.
 inline constexpr std::size_t kNobody = static_cast<std::size_t>(-1);
 struct Running {
   std::size_t thread = kNobody;

@@ -57,6 +57,19 @@ void copy_async(void* shared, const void* global, std::size_t bytes, std::size_t
 void commit_copies(Site site);
 void wait_copies(unsigned groups_in_flight, Site site);
 
+/// The running thread reads or writes memory through an instruction that the compiler does not see.
+void touch(const void* start, std::size_t bytes, bool write, Site site);
+
+/// Barrier objects in shared memory, and the bulk copies that they count.
+void mbarrier_init(std::uint64_t* barrier, unsigned arrivals, Site site);
+void mbarrier_arrive(std::uint64_t* barrier, unsigned bytes, Site site);
+void mbarrier_wait(std::uint64_t* barrier, unsigned parity, Site site);
+void copy_bulk(void* shared, const void* global, std::size_t bytes, std::uint64_t* barrier, Site site);
+
+/// Rank of the running block in its cluster; the place of `shared` in the shared memory of block `rank`.
+[[nodiscard]] unsigned cluster_rank();
+[[nodiscard]] void* cluster_map(const void* shared, unsigned rank, Site site);
+
 /// A global atomic: `work(address, operand)` is done with no other thread in between, also of other blocks.
 void atomic(void* address, std::size_t bytes, void (*work)(void* address, void* operand), void* operand, Site site);
 

@@ -40,9 +40,9 @@
 
 #define DCASE_UNROLL
 // A variable of its own for each instance of a template: the static is the key, not the storage.
-#define DCASE_SHARED(type, name, extents)                                                                        \
-  static const char dcase_key_##name = 0;                                                                        \
-  type(&name) extents = *static_cast<type(*) extents>(::dcase::emulator::shared_variable(                        \
+#define DCASE_SHARED(type, name, extents)                                                 \
+  static const char dcase_key_##name = 0;                                                 \
+  type(&name) extents = *static_cast<type(*) extents>(::dcase::emulator::shared_variable( \
       &dcase_key_##name, sizeof(type extents), alignof(type), ::dcase::emulator::Site{__FILE__, __LINE__}))
 
 // Where a call stands, as defaulted arguments: reports name the kernel's line.
@@ -177,19 +177,23 @@ inline unsigned __ballot_sync(unsigned mask, int predicate, DCASE_SITE) {
   return ::dcase::emulator::combine<::dcase::emulator::Or>("__ballot_sync", mask, bit, {file, line});
 }
 inline int __any_sync(unsigned mask, int predicate, DCASE_SITE) {
-  return static_cast<int>(::dcase::emulator::combine<::dcase::emulator::Or>("__any_sync", mask, predicate != 0, {file, line}));
+  return static_cast<int>(
+      ::dcase::emulator::combine<::dcase::emulator::Or>("__any_sync", mask, predicate != 0, {file, line}));
 }
 inline int __all_sync(unsigned mask, int predicate, DCASE_SITE) {
-  return static_cast<int>(::dcase::emulator::combine<::dcase::emulator::And>("__all_sync", mask, predicate != 0, {file, line}));
+  return static_cast<int>(
+      ::dcase::emulator::combine<::dcase::emulator::And>("__all_sync", mask, predicate != 0, {file, line}));
 }
 inline unsigned __reduce_add_sync(unsigned mask, unsigned value, DCASE_SITE) {
   return ::dcase::emulator::combine<::dcase::emulator::Add>("__reduce_add_sync", mask, value, {file, line});
 }
 inline unsigned __reduce_max_sync(unsigned mask, unsigned value, DCASE_SITE) {
-  return ::dcase::emulator::combine<::dcase::emulator::Extreme<unsigned, true>>("__reduce_max_sync", mask, value, {file, line});
+  return ::dcase::emulator::combine<::dcase::emulator::Extreme<unsigned, true>>("__reduce_max_sync", mask, value,
+                                                                                {file, line});
 }
 inline unsigned __reduce_min_sync(unsigned mask, unsigned value, DCASE_SITE) {
-  return ::dcase::emulator::combine<::dcase::emulator::Extreme<unsigned, false>>("__reduce_min_sync", mask, value, {file, line});
+  return ::dcase::emulator::combine<::dcase::emulator::Extreme<unsigned, false>>("__reduce_min_sync", mask, value,
+                                                                                 {file, line});
 }
 inline int __reduce_max_sync(unsigned mask, int value, DCASE_SITE) {
   return static_cast<int>(::dcase::emulator::combine<::dcase::emulator::Extreme<int, true>>(

@@ -16,18 +16,6 @@ namespace {
 
 thread_local Schedule schedule;
 
-// Inside the emulator the running thread is nobody, so that its own accesses are not taken for the kernel's.
-class Inside {
- public:
-  Inside() : was_(running.thread) { running.thread = kNobody; }
-  ~Inside() { running.thread = was_; }
-  Inside(const Inside&) = delete;
-  Inside& operator=(const Inside&) = delete;
-
- private:
-  std::size_t was_;
-};
-
 constexpr const char* kSyncthreads = "__syncthreads";
 
 void check_grid(const Grid& grid) {
@@ -99,7 +87,9 @@ void forget_device_memory(const void* start) {
 void mark_written(const void* start, std::size_t bytes) {
   if (checker != nullptr) checker->written(start, bytes);
 }
-bool is_written(const void* start, std::size_t bytes) { return checker == nullptr || checker->is_written(start, bytes); }
+bool is_written(const void* start, std::size_t bytes) {
+  return checker == nullptr || checker->is_written(start, bytes);
+}
 
 // --- device functions
 
@@ -173,16 +163,17 @@ void meet_named(int id, unsigned threads, bool wait, Site site) {
   const Inside inside;
   Gang& gang = Gang::current();
   if (id < 0 || id > 15) gang.fail(concat("barrier ", id, ": there are 0 to 15"), site);
-  if (threads == 0 || threads % 32 != 0) gang.fail(concat("barrier ", id, ": ", threads, " is no multiple of 32"), site);
+  if (threads == 0 || threads % 32 != 0)
+    gang.fail(concat("barrier ", id, ": ", threads, " is no multiple of 32"), site);
   Meeting& meeting = gang.block().named[static_cast<std::size_t>(id)];
-  if (wait) {
-    gang.meet(meeting, threads, "a named barrier", site);
+  // What each did before is ordered before what those who wait do behind.
+  const std::size_t self = gang.thread_number();
+  if (checker != nullptr) checker->release(self, &meeting);
+  if (wait) meeting.threads.push_back(self);
+  if (++meeting.arrived < threads) {
+    if (wait) gang.wait("a named barrier", site);
     return;
   }
-  // Arrives without waiting: its writes are ordered before what those who wait do behind.
-  if (checker != nullptr) checker->release(gang.thread_number(), &meeting);
-  if (++meeting.arrived < threads) return;
-  if (checker != nullptr) checker->meet(meeting.threads);
   for (const std::size_t thread : meeting.threads) {
     if (checker != nullptr) checker->acquire(thread, &meeting);
     gang.wake(thread);
@@ -274,46 +265,6 @@ void yield(Site site) {
   gang.thread().waits_in = "spin_pause";
   gang.thread().site = site;
   gang.pause();
-}
-
-void copy_async(void* shared, const void* global, std::size_t bytes, std::size_t valid, Site site) {
-  const Inside inside;
-  Gang& gang = Gang::current();
-  if (bytes != 4 && bytes != 8 && bytes != 16) gang.fail(concat("cp.async of ", bytes, " bytes"), site);
-  if (valid > bytes) gang.fail(concat("cp.async reads ", valid, " of ", bytes, " bytes"), site);
-  const auto aligned = [&](const void* p) { return reinterpret_cast<std::uintptr_t>(p) % bytes == 0; };
-  if (!aligned(shared) || (valid > 0 && !aligned(global))) gang.fail("cp.async: an address is not aligned", site);
-  Copy copy{static_cast<char*>(shared), static_cast<const char*>(global), bytes, valid, false, site};
-  if (checker != nullptr) {
-    if (valid > 0) checker->touch(gang.thread_number(), global, valid, false, false, site);
-    checker->flies(gang.thread_number(), shared, bytes, site);
-  }
-  std::memset(shared, 0xFF, bytes);
-  if (gang.lands_early()) {
-    std::memcpy(copy.destination, copy.source, valid);
-    std::memset(copy.destination + valid, 0, bytes - valid);
-    copy.landed = true;
-  }
-  gang.thread().open_copies.push_back(copy);
-}
-
-void commit_copies(Site site) {
-  const Inside inside;
-  Thread& thread = Gang::current().thread();
-  thread.site = site;
-  thread.copies.push_back(std::move(thread.open_copies));
-  thread.open_copies.clear();
-}
-
-void wait_copies(unsigned groups_in_flight, Site site) {
-  const Inside inside;
-  Gang& gang = Gang::current();
-  Thread& thread = gang.thread();
-  thread.site = site;
-  while (thread.copies.size() > groups_in_flight) {
-    for (Copy& copy : thread.copies.front()) gang.land(copy);
-    thread.copies.pop_front();
-  }
 }
 
 void atomic(void* address, std::size_t bytes, void (*work)(void* address, void* operand), void* operand, Site site) {

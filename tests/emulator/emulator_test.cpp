@@ -4,12 +4,15 @@
 #include <vector>
 
 #include "kernels/common/launch.hpp"
+#include "tests/emulator/device_array.hpp"
 #include "tests/emulator/planted_kernels.cuh"
 #include "tests/emulator/schedules.hpp"
 #include "tests/support/test.hpp"
 
 namespace dcase {
 
+using emulator::contains;
+using emulator::DeviceArray;
 using emulator::fault_of;
 using emulator::for_each_schedule;
 using emulator::make_grid;
@@ -17,28 +20,6 @@ using emulator::run_grid;
 using planted::Bug;
 
 namespace {
-
-/// Memory that kernels may touch; starts as NaN.
-template <class T>
-class DeviceArray {
- public:
-  explicit DeviceArray(std::size_t count) : values_(count) {
-    std::memset(static_cast<void*>(values_.data()), 0xFF, count * sizeof(T));
-    emulator::register_device_memory(values_.data(), count * sizeof(T), "array");
-  }
-  explicit DeviceArray(const std::vector<T>& values) : values_(values) {
-    emulator::register_device_memory(values_.data(), values.size() * sizeof(T), "array");
-    emulator::mark_written(values_.data(), values.size() * sizeof(T));
-  }
-  ~DeviceArray() { emulator::forget_device_memory(values_.data()); }
-  DeviceArray(const DeviceArray&) = delete;
-  DeviceArray& operator=(const DeviceArray&) = delete;
-  [[nodiscard]] T* data() { return values_.data(); }
-  [[nodiscard]] const std::vector<T>& values() const { return values_; }
-
- private:
-  std::vector<T> values_;
-};
 
 std::vector<float> count_up(std::size_t n) {
   std::vector<float> x(n);
@@ -55,8 +36,6 @@ std::vector<float> run_block(Kernel kernel, std::size_t n, More... more) {
   if (!fault_of([&] { run_grid(make_grid(kernel, l, x.data(), y.data(), more...)); }).empty()) return {};
   return y.values();
 }
-
-bool contains(const std::string& text, const std::string& part) { return text.find(part) != std::string::npos; }
 
 }  // namespace
 

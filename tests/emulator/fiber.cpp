@@ -50,7 +50,8 @@ void FiberStacks::reserve(std::size_t count) {
   if (count <= count_) return;
   const std::size_t more = count - count_;
   // Pages are given when they are touched, so a stack costs what it uses.
-  void* start = mmap(nullptr, more * kStride, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
+  void* start =
+      mmap(nullptr, more * kStride, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
   if (start == MAP_FAILED) throw std::bad_alloc();
   char* const slab = static_cast<char*>(start);
   for (std::size_t i = 0; i < more; ++i) mprotect(slab + i * kStride, kGuard, PROT_NONE);

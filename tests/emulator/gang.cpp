@@ -191,6 +191,7 @@ void Gang::run(const Grid& grid, std::size_t first_block, std::size_t count, con
   failure_.clear();
   everybody_ = {};
   paused_.clear();
+  bulk_copies_.clear();
   const std::size_t per_block = grid.threads.count();
   const std::size_t total = per_block * count;
   stacks_.reserve(total);
@@ -228,6 +229,14 @@ void Gang::run(const Grid& grid, std::size_t first_block, std::size_t count, con
   }
   if (checker != nullptr) checker->starts(grid, first_block, count);
   while (done_count_ < total) {
+    // As late as possible: a bulk copy lands when nobody can go on without it.
+    if (ready_count_ == 0 && !bulk_copies_.empty()) {
+      const std::size_t next = schedule_.landing == Landing::kRandom ? random_() % bulk_copies_.size() : 0;
+      BulkCopy bulk = bulk_copies_[next];
+      bulk_copies_.erase(bulk_copies_.begin() + static_cast<std::ptrdiff_t>(next));
+      land(bulk);
+      continue;
+    }
     if (ready_count_ == 0) {
       if (paused_.empty()) {
         if (checker != nullptr) checker->ends();
@@ -255,6 +264,10 @@ void Gang::run(const Grid& grid, std::size_t first_block, std::size_t count, con
     }
   }
   if (checker != nullptr) checker->ends();
+  if (!bulk_copies_.empty()) {
+    const Site site = bulk_copies_[0].copy.site;
+    throw KernelFault(concat("kernel ", grid.name, ": the block ends before its bulk copy has landed", place(site)));
+  }
   check_red_zones();
 }
 
@@ -313,15 +326,6 @@ void Gang::meet(Meeting& meeting, std::size_t expected, const char* what, Site s
 
 bool Gang::lands_early() {
   return schedule_.landing == Landing::kEarly || (schedule_.landing == Landing::kRandom && random_() % 2 == 0);
-}
-
-void Gang::land(Copy& copy) {
-  if (!copy.landed) {
-    std::memcpy(copy.destination, copy.source, copy.valid);
-    std::memset(copy.destination + copy.valid, 0, copy.bytes - copy.valid);
-    copy.landed = true;
-  }
-  if (checker != nullptr) checker->lands(running_, copy.destination, copy.bytes, copy.site);
 }
 
 }  // namespace dcase::emulator

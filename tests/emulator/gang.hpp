@@ -9,6 +9,7 @@
 #include <string>
 #include <vector>
 
+#include "tests/emulator/checker.hpp"
 #include "tests/emulator/device.hpp"
 #include "tests/emulator/fiber.hpp"
 #include "tests/emulator/grid.hpp"
@@ -58,9 +59,9 @@ struct Thread {
   Site site;
   void* arguments = nullptr;  // of the warp function it waits in
   unsigned mask = 0;
-  int vote = 0;                            // result of the last meeting of the block
-  std::deque<std::vector<Copy>> copies;    // committed groups in flight, oldest first
-  std::vector<Copy> open_copies;           // not committed yet
+  int vote = 0;                          // result of the last meeting of the block
+  std::deque<std::vector<Copy>> copies;  // committed groups in flight, oldest first
+  std::vector<Copy> open_copies;         // not committed yet
 };
 
 /// Threads that wait for each other.
@@ -70,6 +71,22 @@ struct Meeting {
   int count = 0;                     // true predicates
   Vote vote = Vote::kNone;
   Site site;
+};
+
+/// An mbarrier object.
+struct PhaseBarrier {
+  unsigned arrivals = 0;   // that end a phase
+  unsigned missing = 0;    // in the current phase
+  std::int64_t bytes = 0;  // announced and not landed
+  unsigned phase = 0;      // the current one
+  std::vector<std::size_t> waiting;
+};
+
+/// A bulk copy under way.
+struct BulkCopy {
+  Copy copy;
+  std::size_t thread;
+  std::uint64_t* barrier;
 };
 
 struct Block {
@@ -86,6 +103,7 @@ struct Block {
   Meeting all;                    // __syncthreads
   std::array<Meeting, 16> named;  // bar.sync
   std::vector<Meeting> warps;     // one a warp
+  std::map<const void*, PhaseBarrier> phase_barriers;
 };
 
 class Gang {
@@ -114,6 +132,13 @@ class Gang {
   [[nodiscard]] std::size_t thread_count() const { return threads_.size(); }
   [[nodiscard]] std::size_t block_threads() const { return grid_->threads.count(); }
 
+  [[nodiscard]] Block& block_at(std::size_t number) { return blocks_[number]; }
+  [[nodiscard]] std::size_t block_count() const { return blocks_.size(); }
+  std::vector<BulkCopy>& bulk_copies() { return bulk_copies_; }
+  void land(BulkCopy& bulk);
+  /// Ends the phase of the running block's barrier if nothing is missing.
+  void complete_phase(const void* barrier, PhaseBarrier& state);
+
   /// Whether the copy that is asked for now lands at once.
   [[nodiscard]] bool lands_early();
   void land(Copy& copy);
@@ -133,8 +158,8 @@ class Gang {
   FiberStacks stacks_;
   std::vector<Thread> threads_;
   std::vector<Block> blocks_;
-  std::vector<SharedWindow> spare_;  // windows of earlier gangs
-  std::vector<std::uint64_t> ready_;  // a bit a thread
+  std::vector<SharedWindow> spare_;                         // windows of earlier gangs
+  std::vector<std::uint64_t> ready_;                        // a bit a thread
   std::size_t first_ready_word_ = 0, last_ready_word_ = 0;  // hints: no ready thread outside
   std::size_t ready_count_ = 0;
   std::size_t done_count_ = 0;
@@ -143,8 +168,21 @@ class Gang {
   const void* scheduler_bottom_ = nullptr;  // its bounds, which AddressSanitizer wants to know
   std::size_t scheduler_bytes_ = 0;
   Meeting everybody_;
+  std::vector<BulkCopy> bulk_copies_;
   std::vector<std::size_t> paused_;  // spin in a loop; go on when nobody else can
   std::string failure_;
+};
+
+/// While one lives, the running thread is nobody: the emulator's own accesses are not the kernel's.
+class Inside {
+ public:
+  Inside() : was_(running.thread) { running.thread = kNobody; }
+  ~Inside() { running.thread = was_; }
+  Inside(const Inside&) = delete;
+  Inside& operator=(const Inside&) = delete;
+
+ private:
+  std::size_t was_;
 };
 
 }  // namespace dcase::emulator

@@ -55,8 +55,8 @@ void set_schedule(const Schedule& schedule);
 /// Runs all threads of the grid to their ends. Throws KernelFault; the blocks that were running are abandoned then.
 void run_grid(const Grid& grid);
 
-/// Device memory: what kernels may touch besides shared memory, their own stacks and their arguments. The access checker
-/// reports anything else. `name` appears in reports. Thread-safe.
+/// Device memory: what kernels may touch besides shared memory, their own stacks and their arguments. The access
+/// checker reports anything else. `name` appears in reports. Thread-safe.
 void register_device_memory(const void* start, std::size_t bytes, const std::string& name);
 void forget_device_memory(const void* start);
 /// Bytes written from outside of kernels (copies, memset): initialised from now on.

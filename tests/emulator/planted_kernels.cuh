@@ -1,6 +1,6 @@
 #pragma once
-/// Kernels with one mistake each, and their correct twins: what the emulator and the access checker must find. Lines that
-/// a report names are marked.
+/// Kernels with one mistake each, and their correct twins: what the emulator and the access checker must find. Lines
+/// that a report names are marked.
 
 #include "kernels/common/dialect.cuh"
 
@@ -77,7 +77,7 @@ __global__ void __launch_bounds__(64) shared_overflow_kernel(float* y, int beyon
   DCASE_SHARED(float, tile, [64]);
   tile[threadIdx.x + static_cast<unsigned>(beyond)] = 1;
   __syncthreads();
-  y[threadIdx.x] = 1;
+  y[threadIdx.x] = beyond == 0 ? tile[threadIdx.x] : 1;
 }
 
 /// y[i] = 1 for i < n, where n may be more than y holds.
