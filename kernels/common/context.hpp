@@ -4,6 +4,7 @@
 #include <cstddef>
 #include <cstdint>
 #include <string>
+#include <type_traits>
 
 #include "kernels/common/error.hpp"
 
@@ -36,12 +37,27 @@ class Allocator {
   virtual void release(void* block) noexcept = 0;
 };
 
+/// What matrix products on a GPU round their operands to; sums are in float. On the CPU everything is float.
+enum class Precision : std::uint8_t { kFp32, kTf32, kBf16 };
+
 /// The non-owning bundle that every operator receives. The allocator outlives the call.
 struct Context {
   Device device = {};
   Stream stream = {};
   Allocator* allocator = nullptr;
+  Precision precision = Precision::kFp32;
 };
+
+/// Whether the CUDA backend is part of this build.
+#ifdef DCASE_HAS_CUDA
+inline constexpr bool kHasCuda = true;
+#else
+inline constexpr bool kHasCuda = false;
+#endif
+
+/// Whether an operator on Real has a CUDA backend in this build: kernels compute on float, references on double.
+template <class Real>
+inline constexpr bool kHasCudaFor = kHasCuda && std::is_same_v<Real, float>;
 
 /// Operators without a CUDA backend call this first: an unsupported device is an error, never another path.
 inline void require_cpu(const Context& context, const char* op) {

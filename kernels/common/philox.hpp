@@ -25,7 +25,7 @@ struct RandomKey {
 }
 
 /// Four 32-bit words for counter (element, step, purpose) under `seed`.
-[[nodiscard]] inline std::array<std::uint32_t, 4> philox(const RandomKey& key, std::uint64_t element) {
+[[nodiscard]] constexpr std::array<std::uint32_t, 4> philox(const RandomKey& key, std::uint64_t element) {
   std::array<std::uint32_t, 4> c = {static_cast<std::uint32_t>(element), static_cast<std::uint32_t>(element >> 32U),
                                     key.step, key.purpose};
   std::uint32_t k0 = static_cast<std::uint32_t>(key.seed);
@@ -42,7 +42,7 @@ struct RandomKey {
 }
 
 /// Uniform in [0, 1) with 24 bits, exact in float.
-[[nodiscard]] inline float uniform_float(const RandomKey& key, std::uint64_t element) {
+[[nodiscard]] constexpr float uniform_float(const RandomKey& key, std::uint64_t element) {
   return static_cast<float>(philox(key, element)[0] >> 8U) * 0x1p-24F;
 }
 

@@ -4,6 +4,9 @@
 ///
 /// Thread-safe on distinct outputs; the same bits for every number of threads and on every device.
 
+#include <cmath>
+#include <cstdint>
+
 #include "kernels/common/context.hpp"
 #include "kernels/common/philox.hpp"
 #include "kernels/common/view.hpp"
@@ -37,9 +40,24 @@ template <class Real>
 void dropout_backward(const DropoutBackward<Real>& a, const Context& context);  // float, double
 }  // namespace cpu
 
+namespace cuda {
+void dropout_forward(const DropoutForward<float>& a, const Context& context);
+void dropout_backward(const DropoutBackward<float>& a, const Context& context);
+}  // namespace cuda
+
+/// The mask in integers, the same on every device: element i stays where the upper 24 bits of philox(key, i)[0] are at
+/// least this, which is uniform_float(key, i) >= p. Throws Error(kArgument) unless 0 <= p < 1.
+[[nodiscard]] inline std::uint32_t dropout_threshold(const char* op, double p) {
+  DCASE_CHECK(p >= 0 && p < 1, op, ": p is ", p, ", expected 0 <= p < 1");
+  return static_cast<std::uint32_t>(std::ceil(p * 0x1p24));
+}
+
 /// Runs on context.device.
 template <class Real>
 void dropout_forward(const DropoutForward<Real>& a, const Context& context) {
+  if constexpr (kHasCudaFor<Real>) {
+    if (!context.device.is_cpu()) return cuda::dropout_forward(a, context);
+  }
   require_cpu(context, "dropout_forward");
   cpu::dropout_forward(a, context);
 }
@@ -47,6 +65,9 @@ void dropout_forward(const DropoutForward<Real>& a, const Context& context) {
 /// Runs on context.device.
 template <class Real>
 void dropout_backward(const DropoutBackward<Real>& a, const Context& context) {
+  if constexpr (kHasCudaFor<Real>) {
+    if (!context.device.is_cpu()) return cuda::dropout_backward(a, context);
+  }
   require_cpu(context, "dropout_backward");
   cpu::dropout_backward(a, context);
 }

@@ -1,6 +1,7 @@
 #include "kernels/elementwise/dropout.hpp"
 
 #include "kernels/common/parallel.hpp"
+#include "kernels/elementwise/checks.hpp"
 
 namespace dcase::cpu {
 
@@ -9,13 +10,13 @@ namespace {
 /// out = mask(key) * in / (1 - p): forward and backward are the same operator.
 template <class Real>
 void apply_mask(const char* op, View<const Real> in, View<Real> out, double p, const RandomKey& key, GradMode mode) {
-  DCASE_CHECK(p >= 0 && p < 1, op, ": p is ", p, ", expected 0 <= p < 1");
-  DCASE_CHECK(same_shape(in, out), op, ": input ", shape_string(in), " and output ", shape_string(out), " differ");
-  DCASE_CHECK(out.size() == 0 || (in.data != nullptr && out.data != nullptr), op, ": a view is missing");
+  const std::uint32_t threshold = dropout_threshold(op, p);
+  check_same(op, "input", in, "output", out);
+  check_same(op, "output", out, "input", in);
   const Real factor = static_cast<Real>(1 / (1 - p));
   for_chunks(out.size(), kChunkElements, [&](std::int64_t, std::int64_t begin, std::int64_t end) {
     for (std::int64_t i = begin; i < end; ++i) {
-      const bool keep = p == 0 || static_cast<double>(uniform_float(key, static_cast<std::uint64_t>(i))) >= p;
+      const bool keep = philox(key, static_cast<std::uint64_t>(i))[0] >> 8U >= threshold;
       put_gradient(out[i], keep ? in[i] * factor : Real(0), mode);
     }
   });

@@ -94,51 +94,86 @@ template <class Real>
 void scale(const Scale<Real>& a, const Context& context);
 }  // namespace cpu
 
+namespace cuda {
+void relu_forward(const ReluForward<float>& a, const Context& context);
+void relu_backward(const ReluBackward<float>& a, const Context& context);
+void sigmoid_forward(const SigmoidForward<float>& a, const Context& context);
+void sigmoid_backward(const SigmoidBackward<float>& a, const Context& context);
+void tanh_forward(const TanhForward<float>& a, const Context& context);
+void tanh_backward(const TanhBackward<float>& a, const Context& context);
+void add(const Add<float>& a, const Context& context);
+void scale(const Scale<float>& a, const Context& context);
+}  // namespace cuda
+
 /// Runs on context.device, as every operator below.
 template <class Real>
 void relu_forward(const ReluForward<Real>& a, const Context& context) {
+  if constexpr (kHasCudaFor<Real>) {
+    if (!context.device.is_cpu()) return cuda::relu_forward(a, context);
+  }
   require_cpu(context, "relu_forward");
   cpu::relu_forward(a, context);
 }
 
 template <class Real>
 void relu_backward(const ReluBackward<Real>& a, const Context& context) {
+  if constexpr (kHasCudaFor<Real>) {
+    if (!context.device.is_cpu()) return cuda::relu_backward(a, context);
+  }
   require_cpu(context, "relu_backward");
   cpu::relu_backward(a, context);
 }
 
 template <class Real>
 void sigmoid_forward(const SigmoidForward<Real>& a, const Context& context) {
+  if constexpr (kHasCudaFor<Real>) {
+    if (!context.device.is_cpu()) return cuda::sigmoid_forward(a, context);
+  }
   require_cpu(context, "sigmoid_forward");
   cpu::sigmoid_forward(a, context);
 }
 
 template <class Real>
 void sigmoid_backward(const SigmoidBackward<Real>& a, const Context& context) {
+  if constexpr (kHasCudaFor<Real>) {
+    if (!context.device.is_cpu()) return cuda::sigmoid_backward(a, context);
+  }
   require_cpu(context, "sigmoid_backward");
   cpu::sigmoid_backward(a, context);
 }
 
 template <class Real>
 void tanh_forward(const TanhForward<Real>& a, const Context& context) {
+  if constexpr (kHasCudaFor<Real>) {
+    if (!context.device.is_cpu()) return cuda::tanh_forward(a, context);
+  }
   require_cpu(context, "tanh_forward");
   cpu::tanh_forward(a, context);
 }
 
 template <class Real>
 void tanh_backward(const TanhBackward<Real>& a, const Context& context) {
+  if constexpr (kHasCudaFor<Real>) {
+    if (!context.device.is_cpu()) return cuda::tanh_backward(a, context);
+  }
   require_cpu(context, "tanh_backward");
   cpu::tanh_backward(a, context);
 }
 
 template <class Real>
 void add(const Add<Real>& a, const Context& context) {
+  if constexpr (kHasCudaFor<Real>) {
+    if (!context.device.is_cpu()) return cuda::add(a, context);
+  }
   require_cpu(context, "add");
   cpu::add(a, context);
 }
 
 template <class Real>
 void scale(const Scale<Real>& a, const Context& context) {
+  if constexpr (kHasCudaFor<Real>) {
+    if (!context.device.is_cpu()) return cuda::scale(a, context);
+  }
   require_cpu(context, "scale");
   cpu::scale(a, context);
 }

@@ -3,17 +3,11 @@
 #include <cmath>
 
 #include "kernels/common/parallel.hpp"
+#include "kernels/elementwise/checks.hpp"
 
 namespace dcase::cpu {
 
 namespace {
-
-template <class A, class B>
-void check_same(const char* op, const char* field, const View<A>& view, const char* like_field, const View<B>& like) {
-  DCASE_CHECK(same_shape(view, like), op, ": ", field, " has shape ", shape_string(view), ", ", like_field, " has ",
-              shape_string(like));
-  DCASE_CHECK(view.data != nullptr || view.size() == 0, op, ": ", field, " is missing");
-}
 
 /// y = f(x), element by element.
 template <class Real, class Function>

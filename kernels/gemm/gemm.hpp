@@ -35,9 +35,17 @@ namespace cpu {
 void gemm(const Gemm<float>& args, const Context& context);  // oneDNN matmul
 }  // namespace cpu
 
+namespace cuda {
+/// On CUDA cores with Precision::kFp32, else on tensor cores. Sizes up to 2^31 - 1 each.
+void gemm(const Gemm<float>& args, const Context& context);
+}  // namespace cuda
+
 /// Runs on context.device.
 template <class Real>
 void gemm(const Gemm<Real>& args, const Context& context) {
+  if constexpr (kHasCudaFor<Real>) {
+    if (!context.device.is_cpu()) return cuda::gemm(args, context);
+  }
   require_cpu(context, "gemm");
   cpu::gemm(args, context);
 }
