@@ -1,22 +1,11 @@
 #include "engine/arena.hpp"
 
 #include <algorithm>
-#include <bit>
 #include <cstdlib>
 
+#include "engine/size_classes.hpp"
+
 namespace dcase {
-namespace {
-
-constexpr std::size_t kAlignment = 64;
-
-// Size classes: eight to each power of two, so a block wastes at most an eighth.
-std::size_t size_class(std::size_t bytes) {
-  if (bytes <= 512) return std::max<std::size_t>((bytes + kAlignment - 1) / kAlignment * kAlignment, kAlignment);
-  const auto shift = std::bit_width(bytes) - 4;
-  return (((bytes - 1) >> shift) + 1) << shift;
-}
-
-}  // namespace
 
 Arena::~Arena() { trim(); }
 
@@ -40,7 +29,7 @@ void* Arena::allocate_kept(std::size_t bytes) {
 }
 
 void* Arena::obtain(std::size_t size) {
-  void* block = std::aligned_alloc(kAlignment, size);
+  void* block = std::aligned_alloc(kBlockAlignment, size);
   if (block == nullptr) {
     fail(ErrorKind::kDevice, "out of memory: ", size, " bytes asked for, ", statistics_.bytes_in_use, " in use");
   }
