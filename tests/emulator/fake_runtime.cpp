@@ -7,8 +7,9 @@
 namespace dcase::emulator::fake {
 
 Runtime& runtime() {
-  static Runtime the_runtime;
-  return the_runtime;
+  // Never destroyed: objects of the program may outlive everything that stands in a source file.
+  static auto* const the_runtime = new Runtime;
+  return *the_runtime;
 }
 
 ThreadState& this_thread() {

@@ -1,4 +1,8 @@
 #include "engine/cuda/device_arena.hpp"
+
+#include <array>
+#include <thread>
+
 #include "engine/cuda/graph.hpp"
 #include "tests/emulator/host_fixture.hpp"
 
@@ -141,6 +145,34 @@ TEST_CASE("device arena: its limit, and the device's memory", "[cuda]") {
   limited.release(c);
   CHECK_THROWS_AS(DeviceArena(Device{}, stream.handle()), Error);
   CHECK_THROWS_AS(DeviceArena(kGpu, Stream{}), Error);
+}
+
+TEST_CASE("device arena: several threads", "[cuda]") {
+  const FreshRuntime fresh;
+  const CudaStream stream(kGpu);
+  const CudaStream other(kGpu);
+  DeviceArena arena(kGpu, stream.handle());
+  std::array<int, 3> failures = {};
+  std::vector<std::thread> threads;
+  for (std::size_t t = 0; t < failures.size(); ++t) {
+    threads.emplace_back([&, t] {
+      for (int i = 0; i < 50; ++i) {
+        try {
+          void* block = arena.allocate(64 * (t + 1));
+          fill(stream.handle(), floats(block), 1, 1);
+          arena.record_use(block, other.handle());
+          arena.release(block);
+        } catch (const std::exception&) {
+          ++failures[t];
+        }
+      }
+    });
+  }
+  for (std::thread& thread : threads) thread.join();
+  CHECK(failures == std::array<int, 3>{});
+  stream.synchronize();
+  CHECK(arena.statistics().bytes_in_use == 0);
+  CHECK(arena.statistics().growths <= 9);
 }
 
 TEST_CASE("device arena: captured work takes cached blocks and nothing else", "[cuda]") {

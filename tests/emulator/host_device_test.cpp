@@ -90,11 +90,31 @@ TEST_CASE("cuda device: the choice by name", "[cuda]") {
   }
 
   fake::set_compute_capability(7, 5);
-  CHECK(problem_of([] { static_cast<void>(choose_device("cuda", "80-real;90a-real")); }) == DeviceProblem::kArchitecture);
+  CHECK(problem_of([] { static_cast<void>(choose_device("cuda", "80-real;90a-real")); }) ==
+        DeviceProblem::kArchitecture);
   CHECK_THROWS_WITH(choose_device("cuda", "80-real;90a-real"),
                     Catch::Contains("capability 7.5") && Catch::Contains("80-real;90a-real"));
   CHECK(choose_device("auto", "80-real;90a-real").device.is_cpu());
   CHECK(choose_device("auto", "75").device == kGpu);
+}
+
+TEST_CASE("fake cuda: attributes and occupancy are an H200's", "[fake]") {
+  const FreshRuntime fresh;
+  int value = 0;
+  CHECK(cudaDeviceGetAttribute(&value, cudaDevAttrMultiProcessorCount, 0) == cudaSuccess);
+  CHECK(value == 132);
+  CHECK(cudaDeviceGetAttribute(&value, cudaDevAttrMultiProcessorCount, 1) == cudaErrorInvalidDevice);
+  const auto* function = reinterpret_cast<const void*>(&fill_kernel);
+  CHECK(cudaOccupancyMaxActiveBlocksPerMultiprocessor(&value, function, 256, 0) == cudaSuccess);
+  CHECK(value == 8);
+  CHECK(cudaOccupancyMaxActiveBlocksPerMultiprocessor(&value, function, 256, 100 * 1024) == cudaSuccess);
+  CHECK(value == 2);
+  CHECK(cudaFuncSetAttribute(function, cudaFuncAttributeMaxDynamicSharedMemorySize, 227 * 1024) == cudaSuccess);
+  CHECK(cudaFuncSetAttribute(function, cudaFuncAttributeMaxDynamicSharedMemorySize, 228 * 1024) ==
+        cudaErrorInvalidValue);
+  cudaFuncAttributes attributes = {};
+  CHECK(cudaFuncGetAttributes(&attributes, function) == cudaSuccess);
+  CHECK(attributes.maxThreadsPerBlock == 1024);
 }
 
 TEST_CASE("cuda device: which code runs on which device", "[cuda]") {

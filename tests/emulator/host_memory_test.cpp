@@ -193,6 +193,40 @@ TEST_CASE("fake cuda: bytes written outside of a block are found, and the error 
   CHECK(cudaFree(block) == cudaSuccess);
 }
 
+TEST_CASE("fake cuda: in eager mode a fault appears at the launch", "[fake]") {
+  const FreshRuntime fresh;
+  fake::set_eager();
+  const CudaStream stream(kGpu);
+  CHECK_THROWS_WITH(launch(faulty_kernel, {.grid = 1, .block = 1, .stream = stream.handle(), .name = "faulty"}),
+                    Catch::Contains("faulty") && Catch::Contains("cudaErrorLaunchFailure"));
+}
+
+TEST_CASE("fake cuda: bytes that nothing has written do not reach the host where accesses are checked", "[fake]") {
+  const FreshRuntime fresh;
+  const DeviceBuffer<float> x(4);
+  const DeviceBuffer<float> y(4);
+  DCASE_CUDA_CALL(cudaMemset(x.data() + 1, 0, 8));
+  DCASE_CUDA_CALL(cudaMemcpy(y.data(), x.data(), 16, cudaMemcpyDeviceToDevice));
+  std::vector<float> host(4);
+  CHECK(cudaMemcpy(host.data(), y.data() + 1, 8, cudaMemcpyDeviceToHost) == cudaSuccess);
+  const bool checked = !emulator::is_written(x.data(), 4);
+  const cudaError_t code = cudaMemcpy(host.data(), y.data(), 16, cudaMemcpyDeviceToHost);
+  CHECK(code == (checked ? cudaErrorIllegalAddress : cudaSuccess));
+  CHECK(fake::last_fault().empty() != checked);
+}
+
+TEST_CASE("fake cuda: freed memory reads as NaN, and much of it is given back", "[fake]") {
+  const FreshRuntime fresh;
+  constexpr std::size_t kLarge = 40 << 20;
+  for (int i = 0; i < 3; ++i) {
+    void* large = nullptr;
+    REQUIRE(cudaMalloc(&large, kLarge) == cudaSuccess);
+    REQUIRE(cudaFree(large) == cudaSuccess);
+  }
+  CHECK(fake::counters().device_bytes == 0);
+  CHECK(cudaDeviceSynchronize() == cudaSuccess);
+}
+
 TEST_CASE("fake cuda: a kernel's fault is the sticky error, with its text", "[fake]") {
   const FreshRuntime fresh;
   const CudaStream stream(kGpu);
