@@ -11,10 +11,8 @@ void adam_step(const AdamStep<float>& a, const Context& context) {
   if (n == 0) return;
   constexpr std::int64_t kMostBlocks = 2048;
   const std::int64_t blocks = std::min((n + kAdamThreads - 1) / kAdamThreads, kMostBlocks);
-  const Launch l{.grid = static_cast<unsigned>(blocks),
-                 .block = kAdamThreads,
-                 .stream = context.stream,
-                 .name = "adam_step"};
+  const Launch l{
+      .grid = static_cast<unsigned>(blocks), .block = kAdamThreads, .stream = context.stream, .name = "adam_step"};
   const AdamArrays arrays{a.g.data, a.p.data, a.m.data, a.v.data, a.vmax.data, n};
   const AdamFactors<float> factors(a);
   if (a.vmax.present()) {

@@ -57,7 +57,7 @@ inline constexpr bool kHasCuda = false;
 
 /// Whether an operator on Real has a CUDA backend in this build: kernels compute on float, references on double.
 template <class Real>
-inline constexpr bool kHasCudaFor = kHasCuda && std::is_same_v<Real, float>;
+inline constexpr bool kHasCudaFor = kHasCuda&& std::is_same_v<Real, float>;
 
 /// Operators without a CUDA backend call this first: an unsupported device is an error, never another path.
 inline void require_cpu(const Context& context, const char* op) {

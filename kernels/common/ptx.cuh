@@ -2,8 +2,8 @@
 /// Instructions that CUDA C++ has no words for, one function each. The device bodies are here, the emulated ones in
 /// tests/emulator/emulated_ptx.hpp, after the PTX ISA; tests/emulator/ptx_test.cpp holds both against fragments.hpp.
 ///
-/// Warp-wide functions (ldmatrix, stmatrix, mma) are called by all 32 lanes. Pointers to shared memory are generic ones.
-/// sm_80 and later; from the line that says so, sm_90 and later.
+/// Warp-wide functions (ldmatrix, stmatrix, mma) are called by all 32 lanes. Pointers to shared memory are generic
+/// ones. sm_80 and later; from the line that says so, sm_90 and later.
 
 #include "kernels/common/dialect.cuh"
 #include "kernels/common/fragments.hpp"
@@ -19,8 +19,8 @@ __device__ __forceinline__ unsigned shared_address(const void* p) {
   return static_cast<unsigned>(__cvta_generic_to_shared(p));
 }
 
-/// Four 8x8 matrices of 16-bit elements: lane 8j + r gives the address of row r of matrix j (16 bytes, aligned), register
-/// j receives this lane's two elements of matrix j (fragments.hpp, ldmatrix_place).
+/// Four 8x8 matrices of 16-bit elements: lane 8j + r gives the address of row r of matrix j (16 bytes, aligned),
+/// register j receives this lane's two elements of matrix j (fragments.hpp, ldmatrix_place).
 __device__ __forceinline__ void ldmatrix_x4(unsigned (&r)[4], const void* row) {
   asm volatile("ldmatrix.sync.aligned.m8n8.x4.shared.b16 {%0, %1, %2, %3}, [%4];"
                : "=r"(r[0]), "=r"(r[1]), "=r"(r[2]), "=r"(r[3])
@@ -165,7 +165,9 @@ __device__ __forceinline__ T* cluster_map(T* shared, unsigned rank) {
 /// Before reading what the kernel ahead in the stream wrote, in a launch with `programmatic`.
 __device__ __forceinline__ void wait_for_kernel_ahead() { asm volatile("griddepcontrol.wait;" ::: "memory"); }
 /// The kernel behind may start now.
-__device__ __forceinline__ void let_kernel_behind_start() { asm volatile("griddepcontrol.launch_dependents;" ::: "memory"); }
+__device__ __forceinline__ void let_kernel_behind_start() {
+  asm volatile("griddepcontrol.launch_dependents;" ::: "memory");
+}
 
 /// Registers of each thread of this warp group from here on: a multiple of 8 from 24 to 256.
 template <int kRegisters>

@@ -1,6 +1,6 @@
 #pragma once
-// Ten rounds of Philox for each element of four bytes in and out: bound by integer arithmetic rather than by memory. One
-// element a thread and turn, so that the mask is the function of the element that the contract promises.
+// Ten rounds of Philox for each element of four bytes in and out: bound by integer arithmetic rather than by memory.
+// One element a thread and turn, so that the mask is the function of the element that the contract promises.
 
 #include "kernels/common/dialect.cuh"
 #include "kernels/common/philox.hpp"

@@ -1,6 +1,7 @@
 #pragma once
-// Bound by memory: each element is read and written once. A thread takes four neighbours at a time as one 16-byte access
-// where all arrays are aligned to 16 (kVector), else single elements; a warp's accesses are contiguous either way.
+// Bound by memory: each element is read and written once. A thread takes four neighbours at a time as one 16-byte
+// access where all arrays are aligned to 16 (kVector), else single elements; a warp's accesses are contiguous either
+// way.
 
 #include "kernels/common/dialect.cuh"
 
@@ -37,7 +38,8 @@ inline constexpr int kElementwiseThreads = 256;
 
 /// y[i] = f(x[i]), or y[i] += f(x[i]) with kAdd. y may be x.
 template <class Function, bool kAdd, bool kVector>
-__global__ void __launch_bounds__(kElementwiseThreads) map_kernel(const float* x, float* y, std::int64_t n, Function f) {
+__global__ void __launch_bounds__(kElementwiseThreads)
+    map_kernel(const float* x, float* y, std::int64_t n, Function f) {
   const std::int64_t threads = std::int64_t{gridDim.x} * blockDim.x;
   const std::int64_t self = std::int64_t{blockIdx.x} * blockDim.x + threadIdx.x;
   const std::int64_t vectors = kVector ? n / 4 : 0;

@@ -76,7 +76,9 @@ void gemm(const Gemm<float>& args, const Context& context) {
           .block = static_cast<unsigned>(simple ? kSimpleThreads : kMmaThreads),
           .smem = simple ? std::size_t{0} : std::size_t{kMmaSharedBytes},
           .stream = context.stream,
-          .name = simple ? "gemm_simple" : context.precision == Precision::kTf32 ? "gemm_mma_tf32" : "gemm_mma_bf16"},
+          .name = simple                                  ? "gemm_simple"
+                  : context.precision == Precision::kTf32 ? "gemm_mma_tf32"
+                                                          : "gemm_mma_bf16"},
          g);
 }
 

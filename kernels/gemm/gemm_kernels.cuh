@@ -1,14 +1,14 @@
 #pragma once
-// Two rungs. gemm_simple_kernel computes in float on CUDA cores and takes any layout: the fallback and the oracle on the
-// device. gemm_mma_kernel computes on tensor cores, in tf32 or bf16 with float sums, and copies its tiles with cp.async
-// while it computes on earlier ones.
+// Two rungs. gemm_simple_kernel computes in float on CUDA cores and takes any layout: the fallback and the oracle on
+// the device. gemm_mma_kernel computes on tensor cores, in tf32 or bf16 with float sums, and copies its tiles with
+// cp.async while it computes on earlier ones.
 
 #include "kernels/common/ptx.cuh"
 
 namespace dcase::cuda {
 
-/// c[m,n] = alpha * sum over k of a[m,k] * b[k,n] + bias[n], or += with kAdd. Row-major with leading dimensions; a and b
-/// may be stored transposed: a(m,k) is a[k * lda + m] with kTransA, b(k,n) is b[n * ldb + k] with kTransB.
+/// c[m,n] = alpha * sum over k of a[m,k] * b[k,n] + bias[n], or += with kAdd. Row-major with leading dimensions; a and
+/// b may be stored transposed: a(m,k) is a[k * lda + m] with kTransA, b(k,n) is b[n * ldb + k] with kTransB.
 struct GemmArguments {
   const float* a;
   const float* b;
@@ -20,11 +20,11 @@ struct GemmArguments {
   int vector_a, vector_b;  // whether rows of a and b may be copied 16 bytes at a time
 };
 
-inline constexpr int kSimpleTile = 32;       // rows and columns of c of a block
-inline constexpr int kSimpleThreads = 256;   // 8 rows of 32; a thread has four elements of one column
+inline constexpr int kSimpleTile = 32;      // rows and columns of c of a block
+inline constexpr int kSimpleThreads = 256;  // 8 rows of 32; a thread has four elements of one column
 
-/// A block owns a 32 x 32 tile of c and walks along k in steps of 32 through shared memory. Bound by shared memory: five
-/// reads for four products. Sums run over k in order.
+/// A block owns a 32 x 32 tile of c and walks along k in steps of 32 through shared memory. Bound by shared memory:
+/// five reads for four products. Sums run over k in order.
 template <bool kTransA, bool kTransB, bool kAdd>
 __global__ void __launch_bounds__(kSimpleThreads) gemm_simple_kernel(GemmArguments g) {
   DCASE_SHARED(float, tile_a, [kSimpleTile][kSimpleTile + 1]);  // [m][k]; the odd pitch spreads columns over banks
@@ -40,13 +40,13 @@ __global__ void __launch_bounds__(kSimpleThreads) gemm_simple_kernel(GemmArgumen
       // Neighbouring threads read neighbouring addresses, whichever way the operand is stored.
       const int am = m0 + (kTransA ? column : r);
       const int ak = k0 + (kTransA ? r : column);
-      const float a = am < g.m && ak < g.k ? g.a[kTransA ? std::int64_t{ak} * g.lda + am : std::int64_t{am} * g.lda + ak]
-                                           : 0.0F;
+      const float a =
+          am < g.m && ak < g.k ? g.a[kTransA ? std::int64_t{ak} * g.lda + am : std::int64_t{am} * g.lda + ak] : 0.0F;
       (kTransA ? tile_a[column][r] : tile_a[r][column]) = a;
       const int bk = k0 + (kTransB ? column : r);
       const int bn = n0 + (kTransB ? r : column);
-      const float b = bk < g.k && bn < g.n ? g.b[kTransB ? std::int64_t{bn} * g.ldb + bk : std::int64_t{bk} * g.ldb + bn]
-                                           : 0.0F;
+      const float b =
+          bk < g.k && bn < g.n ? g.b[kTransB ? std::int64_t{bn} * g.ldb + bk : std::int64_t{bk} * g.ldb + bn] : 0.0F;
       (kTransB ? tile_b[column][r] : tile_b[r][column]) = b;
     }
     __syncthreads();  // the tiles are complete
@@ -80,9 +80,8 @@ inline constexpr int kMmaThreads = 128;  // four warps, each 32 x 32 of c
 // [rows][k] is read at (lane / 4) rows and (lane % 4) columns, [k][rows] the other way round.
 inline constexpr int kPitchAlongK = kMmaDepth + 4;
 inline constexpr int kPitchAlongRows = kMmaTile + 8;
-inline constexpr int kTileFloats = kMmaTile * kPitchAlongK > kMmaDepth * kPitchAlongRows
-                                       ? kMmaTile * kPitchAlongK
-                                       : kMmaDepth * kPitchAlongRows;
+inline constexpr int kTileFloats =
+    kMmaTile * kPitchAlongK > kMmaDepth* kPitchAlongRows ? kMmaTile* kPitchAlongK : kMmaDepth* kPitchAlongRows;
 inline constexpr int kMmaSharedBytes = kMmaStages * 2 * kTileFloats * static_cast<int>(sizeof(float));
 
 /// An operand's tile in shared memory, [64 rows of c's side] x [32 of k].

@@ -49,7 +49,8 @@ void copy_async(void* shared, const void* global, std::size_t bytes, std::size_t
   Gang& gang = Gang::current();
   if (bytes != 4 && bytes != 8 && bytes != 16) gang.fail(concat("cp.async of ", bytes, " bytes"), site);
   if (valid > bytes) gang.fail(concat("cp.async reads ", valid, " of ", bytes, " bytes"), site);
-  if (!is_aligned(shared, bytes) || (valid > 0 && !is_aligned(global, bytes))) gang.fail("cp.async: an address is not aligned", site);
+  if (!is_aligned(shared, bytes) || (valid > 0 && !is_aligned(global, bytes)))
+    gang.fail("cp.async: an address is not aligned", site);
   Copy copy = start_copy(shared, global, bytes, valid, site);
   if (gang.lands_early()) bring(copy);
   gang.thread().open_copies.push_back(copy);

@@ -70,9 +70,7 @@ struct Product {
   const unsigned* b;
 };
 
-inline float bf16_at(const unsigned* words, int i) {
-  return std::bit_cast<float>(words[i / 2] >> 16 * (i % 2) << 16);
-}
+inline float bf16_at(const unsigned* words, int i) { return std::bit_cast<float>(words[i / 2] >> 16 * (i % 2) << 16); }
 // The tensor core reads the upper 19 bits.
 inline float tf32_of(unsigned word) { return std::bit_cast<float>(word & 0xFFFFE000U); }
 

@@ -5,6 +5,7 @@
 #include <csignal>
 
 #include "engine/cuda/pinned.hpp"
+#include "tests/emulator/device.hpp"
 #include "tests/emulator/grid.hpp"
 #include "tests/emulator/host_fixture.hpp"
 
@@ -12,7 +13,7 @@ namespace dcase::test {
 namespace {
 
 void overrun_kernel(float* y, int n) { y[n] = 1; }
-void faulty_kernel() { throw emulator::KernelFault("faulty, block 0, thread 0: planted"); }
+void faulty_kernel() { emulator::fault("planted", {__FILE__, __LINE__}); }
 
 }  // namespace
 

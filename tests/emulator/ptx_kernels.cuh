@@ -1,6 +1,6 @@
 #pragma once
-/// Kernels that show what each function of kernels/common/ptx.cuh does: registers and memory as the lanes see them. On a
-/// GPU the same kernels write the reference tables.
+/// Kernels that show what each function of kernels/common/ptx.cuh does: registers and memory as the lanes see them. On
+/// a GPU the same kernels write the reference tables.
 
 #include "kernels/common/ptx.cuh"
 
@@ -39,8 +39,7 @@ __global__ void __launch_bounds__(32)
 }
 
 /// c[lane * 4 + i] += product of the registers a[lane * 4 + j], b[lane * 2 + j].
-__global__ void __launch_bounds__(32)
-    mma_bf16_kernel(const std::uint32_t* a, const std::uint32_t* b, float* c) {
+__global__ void __launch_bounds__(32) mma_bf16_kernel(const std::uint32_t* a, const std::uint32_t* b, float* c) {
   const unsigned lane = threadIdx.x;
   unsigned ra[4];
   unsigned rb[2];
@@ -52,8 +51,7 @@ __global__ void __launch_bounds__(32)
   DCASE_UNROLL for (unsigned j = 0; j < 4; ++j) c[lane * 4 + j] = rc[j];
 }
 
-__global__ void __launch_bounds__(32)
-    mma_tf32_kernel(const std::uint32_t* a, const std::uint32_t* b, float* c) {
+__global__ void __launch_bounds__(32) mma_tf32_kernel(const std::uint32_t* a, const std::uint32_t* b, float* c) {
   const unsigned lane = threadIdx.x;
   unsigned ra[4];
   unsigned rb[2];
@@ -89,7 +87,8 @@ __global__ void __launch_bounds__(64) copy_async_kernel(const float* x, float* y
   reinterpret_cast<float4*>(y)[64 + 63 - t] = tile[1][63 - t];
 }
 
-/// A ring of two tiles between a producer warp and consumer warps over named barriers: y[i] = 2 * x[i] for 8 x 32 values.
+/// A ring of two tiles between a producer warp and consumer warps over named barriers: y[i] = 2 * x[i] for 8 x 32
+/// values.
 __global__ void __launch_bounds__(64) named_barrier_kernel(const float* x, float* y) {
   DCASE_SHARED(float, ring, [2][32]);
   const unsigned lane = threadIdx.x % 32;

@@ -145,8 +145,8 @@ TEST_CASE("ptx: mma multiplies the matrices that the maps lay out", "[ptx]") {
 
 TEST_CASE("ptx: to_tf32 rounds to ten bits, ties away from zero", "[ptx]") {
   std::vector<float> x(32, 0.0F);
-  x[0] = 1.0F + 0x1p-11F;   // a tie
-  x[1] = -1.0F - 0x1p-11F;  // the same below zero
+  x[0] = 1.0F + 0x1p-11F;    // a tie
+  x[1] = -1.0F - 0x1p-11F;   // the same below zero
   x[2] = 1.0F + 0x1.8p-12F;  // below the tie
   x[3] = 3.0F;
   x[4] = INFINITY;
