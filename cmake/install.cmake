@@ -5,10 +5,23 @@ include(CMakePackageConfigHelpers)
 set(headers ${CMAKE_INSTALL_INCLUDEDIR}/dcasenet-engine)  # <dcasenet/dcasenet.hpp>, <kernels/...>: one folder on the path
 set(package ${CMAKE_INSTALL_LIBDIR}/cmake/dcasenet)
 set(libraries dcase_kernels dcase_engine dcase_layers dcasenet)
+set(cuda_libraries "")
+set(cuda_requirement "")
+if(DCASE_HAS_CUDA)
+  list(APPEND libraries dcase_cuda)
+  set_target_properties(dcase_cuda PROPERTIES EXPORT_NAME cuda)
+  set(cuda_requirement "find_dependency(CUDAToolkit)")
+  set(cuda_libraries "-ldcase_cuda -L${CUDAToolkit_LIBRARY_DIR} -lcudart_static -ldl -lrt -lpthread")
+endif()
 
+# Headers that name CUDA's types go with builds that have it.
+set(without)
+if(NOT DCASE_HAS_CUDA)
+  set(without PATTERN "engine/cuda" EXCLUDE PATTERN "launch.hpp" EXCLUDE PATTERN "cuda_error.hpp" EXCLUDE)
+endif()
 foreach(room kernels engine layers dcasenet)
   install(DIRECTORY ${PROJECT_SOURCE_DIR}/${room} DESTINATION ${headers}
-    FILES_MATCHING PATTERN "*.hpp" PATTERN "*.h" PATTERN "*_body.hpp" EXCLUDE)
+    FILES_MATCHING PATTERN "*.hpp" PATTERN "*.h" PATTERN "*_body.hpp" EXCLUDE ${without})
 endforeach()
 install(FILES ${PROJECT_BINARY_DIR}/generated/dcasenet/version.hpp DESTINATION ${headers}/dcasenet)
 
