@@ -1,5 +1,6 @@
 #include "engine/parameters.hpp"
 
+#include <algorithm>
 #include <cmath>
 
 #include "kernels/common/philox.hpp"
@@ -92,33 +93,30 @@ void ParameterStore::initialise(std::uint64_t seed) {
 void ParameterStore::initialise(const Parameter& parameter, std::uint64_t seed) {
   const RandomKey key{.seed = seed, .purpose = purpose_id("init/" + parameter.name), .step = 0};
   const Initializer& how = parameter.initializer;
-  const std::int64_t n = parameter.value().size();
-  float* w = parameter.value().data();
-  const auto uniform = [&](std::int64_t i) {
-    return static_cast<float>(how.a * (2 * uniform_double(key, static_cast<std::uint64_t>(i)) - 1));
-  };
+  // Drawn on the host, element by element: the same numbers on every device.
+  std::vector<float> w(static_cast<std::size_t>(parameter.value().size()));
+  const auto uniform = [&](std::size_t i) { return static_cast<float>(how.a * (2 * uniform_double(key, i) - 1)); };
   switch (how.kind) {
     case Initializer::Kind::kConstant:
-      parameter.value().fill(static_cast<float>(how.a));
+      std::fill(w.begin(), w.end(), static_cast<float>(how.a));
       break;
     case Initializer::Kind::kUniform:
-      for (std::int64_t i = 0; i < n; ++i) w[i] = uniform(i);
+      for (std::size_t i = 0; i < w.size(); ++i) w[i] = uniform(i);
       break;
     case Initializer::Kind::kNormal:
-      for (std::int64_t i = 0; i < n; ++i) {
-        w[i] = static_cast<float>(how.a + how.b * normal_double(key, static_cast<std::uint64_t>(i)));
-      }
+      for (std::size_t i = 0; i < w.size(); ++i) w[i] = static_cast<float>(how.a + how.b * normal_double(key, i));
       break;
     case Initializer::Kind::kGruHidden: {
       const std::int64_t hidden = parameter.shape.at(1);
       DCASE_CHECK(parameter.shape.at(0) == 3 * hidden, "parameters: ", parameter.name, " is no GRU hidden weight");
-      const std::int64_t gate = hidden * hidden;
-      for (std::int64_t i = 0; i < 2 * gate; ++i) w[i] = uniform(i);
+      const auto gate = static_cast<std::size_t>(hidden * hidden);
+      for (std::size_t i = 0; i < 2 * gate; ++i) w[i] = uniform(i);
       const std::vector<double> q = orthogonal(hidden, {seed, purpose_id("orthogonal/" + parameter.name), 0});
-      for (std::int64_t i = 0; i < gate; ++i) w[2 * gate + i] = static_cast<float>(q[static_cast<std::size_t>(i)]);
+      for (std::size_t i = 0; i < gate; ++i) w[2 * gate + i] = static_cast<float>(q[i]);
       break;
     }
   }
+  parameter.value().copy_from(w);
   touch();
 }
 

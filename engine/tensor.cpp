@@ -38,8 +38,8 @@ Tensor::Tensor(const Shape& shape, BackendPtr backend) : backend_(std::move(back
   DCASE_CHECK(backend_ != nullptr, "tensor: no backend");
   const auto bytes = static_cast<std::size_t>(element_count(shape)) * sizeof(float);
   // The deleter holds the backend, so a tensor may outlive the model it came from.
-  storage_ = std::shared_ptr<void>(backend_->arena().allocate(bytes),
-                                   [owner = backend_](void* block) { owner->arena().release(block); });
+  storage_ = std::shared_ptr<void>(backend_->allocator().allocate(bytes),
+                                   [owner = backend_](void* block) { owner->allocator().release(block); });
   view_ = view_of(static_cast<float*>(storage_.get()), shape);
 }
 
@@ -83,19 +83,32 @@ Tensor Tensor::copied_to(BackendPtr backend) const {
   return copy;
 }
 
-void Tensor::fill(float value) const { std::fill_n(view_.data, size(), value); }
+void Tensor::fill(float value) const { backend_->fill(view_.data, size(), value); }
 
 void Tensor::copy_from(const Tensor& other) const {
   DCASE_CHECK(other.size() == size(), "tensor: cannot copy ", to_string(other.shape()), " into ", to_string(shape()));
-  std::copy_n(other.view_.data, size(), view_.data);
+  if (size() == 0) return;
+  if (other.backend_->device() == backend_->device()) {
+    backend_->copy(view_.data, other.view_.data, size());
+  } else if (other.backend_->device().is_cpu()) {
+    backend_->upload(view_.data, other.view_.data, size());
+  } else {
+    DCASE_CHECK(backend_->device().is_cpu(), "tensor: no copies from ", other.backend_->device().name(), " to ",
+                backend_->device().name());
+    other.backend_->download(view_.data, other.view_.data, size());
+  }
 }
 
 void Tensor::copy_from(const std::vector<float>& values) const {
   DCASE_CHECK(static_cast<std::int64_t>(values.size()) == size(), "tensor: ", values.size(), " values for shape ",
               to_string(shape()));
-  std::copy(values.begin(), values.end(), view_.data);
+  if (size() > 0) backend_->upload(view_.data, values.data(), size());
 }
 
-std::vector<float> Tensor::to_vector() const { return {view_.data, view_.data + size()}; }
+std::vector<float> Tensor::to_vector() const {
+  std::vector<float> values(static_cast<std::size_t>(size()));
+  if (!values.empty()) backend_->download(values.data(), view_.data, size());
+  return values;
+}
 
 }  // namespace dcase

@@ -34,6 +34,7 @@ class Tensor {
   [[nodiscard]] std::int64_t dim(int axis) const { return view_.dim(axis); }
   [[nodiscard]] std::int64_t size() const { return view_.size(); }
   [[nodiscard]] Shape shape() const { return {view_.shape, view_.shape + view_.rank}; }
+  /// For the device's code: only the CPU's memory may be read here.
   [[nodiscard]] float* data() const { return view_.data; }
   [[nodiscard]] const BackendPtr& backend() const { return backend_; }
   [[nodiscard]] const Context& context() const { return backend_->context(); }
@@ -52,6 +53,8 @@ class Tensor {
   [[nodiscard]] Tensor like() const { return Tensor(shape(), backend_); }
 
   void fill(float value) const;
+  /// From a tensor of the same size on the same device, or between the CPU and another device. Two backends of one
+  /// device have streams of their own: the caller orders them.
   void copy_from(const Tensor& other) const;
   void copy_from(const std::vector<float>& values) const;
   [[nodiscard]] std::vector<float> to_vector() const;

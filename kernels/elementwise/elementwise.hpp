@@ -66,6 +66,13 @@ struct Add {
   View<Real> y;  // overwritten
 };
 
+/// y = value
+template <class Real>
+struct Fill {
+  View<Real> y;  // overwritten
+  double value = 0;
+};
+
 /// y = alpha * x, or with kAdd y += alpha * x. With alpha = 1 this is how the gradient of a sum is passed on.
 template <class Real>
 struct Scale {
@@ -92,6 +99,8 @@ template <class Real>
 void add(const Add<Real>& a, const Context& context);
 template <class Real>
 void scale(const Scale<Real>& a, const Context& context);
+template <class Real>
+void fill(const Fill<Real>& a, const Context& context);
 }  // namespace cpu
 
 namespace cuda {
@@ -103,6 +112,7 @@ void tanh_forward(const TanhForward<float>& a, const Context& context);
 void tanh_backward(const TanhBackward<float>& a, const Context& context);
 void add(const Add<float>& a, const Context& context);
 void scale(const Scale<float>& a, const Context& context);
+void fill(const Fill<float>& a, const Context& context);
 }  // namespace cuda
 
 /// Runs on context.device, as every operator below.
@@ -176,6 +186,15 @@ void scale(const Scale<Real>& a, const Context& context) {
   }
   require_cpu(context, "scale");
   cpu::scale(a, context);
+}
+
+template <class Real>
+void fill(const Fill<Real>& a, const Context& context) {
+  if constexpr (kHasCudaFor<Real>) {
+    if (!context.device.is_cpu()) return cuda::fill(a, context);
+  }
+  require_cpu(context, "fill");
+  cpu::fill(a, context);
 }
 
 }  // namespace dcase

@@ -1,5 +1,6 @@
 #include "kernels/elementwise/elementwise.hpp"
 
+#include <algorithm>
 #include <cmath>
 
 #include "kernels/common/parallel.hpp"
@@ -99,6 +100,16 @@ void scale(const Scale<Real>& a, const Context&) {
   });
 }
 
+template <class Real>
+void fill(const Fill<Real>& a, const Context&) {
+  check_same("fill", "y", a.y, "y", a.y);
+  for_chunks(a.y.size(), kChunkElements, [&](std::int64_t, std::int64_t begin, std::int64_t end) {
+    std::fill(a.y.data + begin, a.y.data + end, static_cast<Real>(a.value));
+  });
+}
+
+template void fill(const Fill<float>&, const Context&);
+template void fill(const Fill<double>&, const Context&);
 template void relu_forward(const ReluForward<float>&, const Context&);
 template void relu_forward(const ReluForward<double>&, const Context&);
 template void relu_backward(const ReluBackward<float>&, const Context&);

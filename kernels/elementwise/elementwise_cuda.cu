@@ -94,4 +94,11 @@ void scale(const Scale<float>& a, const Context& context) {
   map("scale", a.x, a.y, a.mode, ScaleFunction{static_cast<float>(a.alpha)}, context);
 }
 
+void fill(const Fill<float>& a, const Context& context) {
+  check_same("fill", "y", a.y, "y", a.y);
+  const std::int64_t n = a.y.size();
+  if (n == 0) return;
+  launch(fill_kernel, launch_over("fill", n, context), a.y.data, n, static_cast<float>(a.value));
+}
+
 }  // namespace dcase::cuda

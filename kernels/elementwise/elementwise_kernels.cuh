@@ -55,6 +55,12 @@ __global__ void __launch_bounds__(kElementwiseThreads)
   for (std::int64_t i = vectors * 4 + self; i < n; i += threads) y[i] = kAdd ? y[i] + f(x[i]) : f(x[i]);
 }
 
+/// y[i] = value
+__global__ void __launch_bounds__(kElementwiseThreads) fill_kernel(float* y, std::int64_t n, float value) {
+  const std::int64_t threads = std::int64_t{gridDim.x} * blockDim.x;
+  for (std::int64_t i = std::int64_t{blockIdx.x} * blockDim.x + threadIdx.x; i < n; i += threads) y[i] = value;
+}
+
 /// z[i] = f(x[i], y[i]), or z[i] += f(x[i], y[i]) with kAdd. z may be x or y.
 template <class Function, bool kAdd, bool kVector>
 __global__ void __launch_bounds__(kElementwiseThreads)

@@ -11,14 +11,10 @@ namespace dcase::cpu {
 
 template <class Real>
 void mean_forward(const MeanForward<Real>& a, const Context& context) {
-  const char* op = "mean_forward";
-  DCASE_CHECK(a.x.rank == 3, op, ": x has shape ", shape_string(a.x), ", expected [O,R,I]");
+  check(a);
   const std::int64_t outer = a.x.dim(0);
   const std::int64_t rows = a.x.dim(1);
   const std::int64_t inner = a.x.dim(2);
-  check_shape(op, "x", a.x, {outer, rows, inner});
-  check_shape(op, "y", a.y, {outer, inner});
-  DCASE_CHECK(rows >= 1 || a.y.size() == 0, op, ": x ", shape_string(a.x), " has no elements to take the mean of");
   const Real* x = a.x.data;
   middle_sum(
       outer, rows, inner, context, [=](std::int64_t i, std::int64_t) { return static_cast<double>(x[i]); },
@@ -27,12 +23,9 @@ void mean_forward(const MeanForward<Real>& a, const Context& context) {
 
 template <class Real>
 void mean_backward(const MeanBackward<Real>& a, const Context&) {
-  const char* op = "mean_backward";
-  DCASE_CHECK(a.dx.rank == 3, op, ": dx has shape ", shape_string(a.dx), ", expected [O,R,I]");
+  check(a);
   const std::int64_t rows = a.dx.dim(1);
   const std::int64_t inner = a.dx.dim(2);
-  check_shape(op, "dx", a.dx, {a.dx.dim(0), rows, inner});
-  check_shape(op, "dy", a.dy, {a.dx.dim(0), inner});
   const std::int64_t rows_per_chunk = std::max<std::int64_t>(1, kChunkElements / std::max<std::int64_t>(1, inner));
   for_chunks(a.dx.dim(0) * rows, rows_per_chunk, [&](std::int64_t, std::int64_t begin, std::int64_t end) {
     const Real inverse = Real(1) / static_cast<Real>(rows);
@@ -48,10 +41,7 @@ void mean_backward(const MeanBackward<Real>& a, const Context&) {
 
 template <class Real>
 void column_sum(const ColumnSum<Real>& a, const Context& context) {
-  const char* op = "column_sum";
-  DCASE_CHECK(a.x.rank == 2, op, ": x has shape ", shape_string(a.x), ", expected [R,C]");
-  check_shape(op, "x", a.x, {a.x.dim(0), a.x.dim(1)});
-  check_shape(op, "y", a.y, {a.x.dim(1)});
+  check(a);
   const Real* x = a.x.data;
   middle_sum(
       1, a.x.dim(0), a.x.dim(1), context, [=](std::int64_t i, std::int64_t) { return static_cast<double>(x[i]); },

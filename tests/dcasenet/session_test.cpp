@@ -162,9 +162,9 @@ TEST_CASE("session: inference asks the system for no memory after the first reco
   const Session session(model);
   const std::vector<float> pcm = noise(240000);
   static_cast<void>(session.run(pcm));
-  const auto before = model->backend()->arena().statistics();
+  const auto before = model->backend()->memory();
   static_cast<void>(session.run(pcm));
-  const auto after = model->backend()->arena().statistics();
+  const auto after = model->backend()->memory();
   CHECK(after.growths == before.growths);
   CHECK(after.bytes_in_use == before.bytes_in_use);
 }

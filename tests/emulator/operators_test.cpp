@@ -9,6 +9,7 @@
 #include "kernels/elementwise/elementwise.hpp"
 #include "kernels/gemm/gemm.hpp"
 #include "kernels/gemm/gemm_ref.hpp"
+#include "kernels/reduce/reduce.hpp"
 #include "tests/emulator/cuda_context.hpp"
 
 namespace dcase::test {
@@ -82,7 +83,9 @@ TEST_CASE("cuda elementwise: equals the double reference", "[cuda]") {
         5e-7);
     compare_elementwise(
         "sigmoid_backward",
-        [=](auto a, auto b, auto y, auto& c) { sigmoid_backward<float>({.y = a, .dy = b, .dx = y, .dx_mode = mode}, c); },
+        [=](auto a, auto b, auto y, auto& c) {
+          sigmoid_backward<float>({.y = a, .dy = b, .dx = y, .dx_mode = mode}, c);
+        },
         [=](auto a, auto b, auto y, auto& c) {
           sigmoid_backward<double>({.y = a, .dy = b, .dx = y, .dx_mode = mode}, c);
         },
@@ -146,7 +149,7 @@ TEST_CASE("cuda adam: five steps equal the double reference", "[cuda]") {
   const CpuContext cpu;
   for_each_schedule([&] {
     for (const bool amsgrad : {false, true}) {
-      constexpr std::int64_t kCount = 700;  // more than two blocks
+      constexpr std::int64_t kCount = 700;                                      // more than two blocks
       Buffer<float> f[5] = {{kCount}, {kCount}, {kCount}, {kCount}, {kCount}};  // g, p, m, v, vmax
       Buffer<double> d[5] = {{kCount}, {kCount}, {kCount}, {kCount}, {kCount}};
       f[0].fill_uniform("g");
@@ -176,6 +179,64 @@ TEST_CASE("cuda adam: five steps equal the double reference", "[cuda]") {
         check_close("adam", f[i].view(), d[i].view(), 1e-6, 1e-5);
       }
     }
+  });
+}
+
+TEST_CASE("cuda reduce: sums, means, norms and the search for NaN equal the double reference", "[cuda]") {
+  const FreshRuntime fresh;
+  const CpuContext cpu;
+  for_each_schedule([&] {
+    struct Shape {
+      std::int64_t O, R, I;
+    };
+    for (const Shape s : {Shape{1, 1, 1}, Shape{2, 3, 33}, Shape{3, 130, 5}, Shape{1, 257, 40}}) {
+      INFO(s.O << " x " << s.R << " x " << s.I);
+      Buffer<float> x({s.O, s.R, s.I});
+      Buffer<float> y({s.O, s.I});
+      Buffer<double> x2({s.O, s.R, s.I});
+      Buffer<double> y2({s.O, s.I});
+      x.fill_uniform("x");
+      x2.fill_uniform("x");
+      const CudaContext context;
+      const OnDevice dx(x.view());
+      const OnDevice dy(y.view());
+      mean_forward<float>({.x = dx.view(), .y = dy.view()}, context);
+      mean_forward<double>({.x = x2.view(), .y = y2.view()}, cpu);
+      dy.download(y.view());
+      check_close("mean", y.view(), y2.view(), 1e-7, 1e-7);
+      for (const GradMode mode : {GradMode::kAdd, GradMode::kSet}) {
+        mean_backward<float>({.dy = dy.view(), .dx = dx.view(), .dx_mode = mode}, context);
+        mean_backward<double>({.dy = y2.view(), .dx = x2.view(), .dx_mode = mode}, cpu);
+        dx.download(x.view());
+        check_close("dx", x.view(), x2.view(), 1e-7, 2e-7);
+      }
+      const double norm = squared_norm<float>(dx.view(), context);
+      CHECK(std::abs(norm - squared_norm<double>(x2.view(), cpu)) <= 1e-6 * (norm + 1e-6));
+    }
+    Buffer<float> x({150, 35});
+    Buffer<double> x2({150, 35});
+    Buffer<float> sum({35});
+    Buffer<double> sum2({35});
+    x.fill_uniform("x");
+    x2.fill_uniform("x");
+    sum.fill_uniform("sum");
+    sum2.fill_uniform("sum");
+    const CudaContext context;
+    const OnDevice dx(x.view());
+    const OnDevice dsum(sum.view());
+    for (const GradMode mode : {GradMode::kAdd, GradMode::kSet}) {
+      column_sum<float>({.x = dx.view(), .y = dsum.view(), .mode = mode}, context);
+      column_sum<double>({.x = x2.view(), .y = sum2.view(), .mode = mode}, cpu);
+      dsum.download(sum.view());
+      check_close("column_sum", sum.view(), sum2.view(), 1e-6, 1e-6);
+    }
+    CHECK(first_not_finite<float>(dx.view(), context) == -1);
+    x[5000] = NAN;
+    x[4097] = -INFINITY;
+    const OnDevice bad(x.view());
+    CHECK(first_not_finite<float>(bad.view(), context) == 4097);
+    CHECK(first_not_finite<float>(View<const float>(), context) == -1);
+    CHECK(squared_norm<float>(View<const float>(), context) == 0);
   });
 }
 
@@ -256,8 +317,8 @@ TEST_CASE("cuda gemm: every layout, mode, tail and precision equals the double r
   });
   for (const Rounding r : {Rounding{Precision::kFp32, kFp32Error}, Rounding{Precision::kTf32, kTf32Error},
                            Rounding{Precision::kBf16, kBf16Error}}) {
-    check_product({65, 67, 33}, r.precision, r.error);                  // one past a tile in every direction
-    check_product({64, 64, 128, false, true}, r.precision, r.error);    // whole tiles, more steps than stages
+    check_product({65, 67, 33}, r.precision, r.error);                // one past a tile in every direction
+    check_product({64, 64, 128, false, true}, r.precision, r.error);  // whole tiles, more steps than stages
     check_product({36, 40, 44, true, false, false, 1, GradMode::kSet, 1}, r.precision, r.error);  // unaligned
     check_product({1, 1, 1}, r.precision, r.error);
     check_product({4, 4, 0, false, false, true}, r.precision, r.error);  // an empty sum

@@ -89,11 +89,11 @@ TEST_CASE("autograd: the graph frees its memory as it goes", "[autograd]") {
     backward(loss);
   };
   run();
-  const std::size_t before = cpu->arena().statistics().bytes_in_use;
-  const auto growths = cpu->arena().statistics().growths;
+  const std::size_t before = cpu->memory().bytes_in_use;
+  const auto growths = cpu->memory().growths;
   run();
-  CHECK(cpu->arena().statistics().bytes_in_use == before);
-  CHECK(cpu->arena().statistics().growths == growths);
+  CHECK(cpu->memory().bytes_in_use == before);
+  CHECK(cpu->memory().growths == growths);
 }
 
 TEST_CASE("autograd: a loss of many elements is refused", "[autograd]") {

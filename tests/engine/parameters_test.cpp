@@ -68,7 +68,7 @@ TEST_CASE("tensor: reshape and slice share storage, clone does not", "[tensor]")
   const Tensor copy = t.clone();
   copy.fill(9);
   CHECK(t.to_vector() == std::vector<float>{0, 1, 2, 3, 4, 5});
-  CHECK_THROWS_AS(Backend(Device{.type = DeviceType::kCuda, .index = 0}), Error);
+  CHECK_THROWS_AS(static_cast<void>(Backend::on(Device{.type = DeviceType::kCuda, .index = 0})), Error);
 }
 
 }  // namespace dcase

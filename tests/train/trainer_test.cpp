@@ -50,11 +50,11 @@ TEST_CASE("trainer: the model's memory does not grow after the first step", "[tr
   const auto model = test::model_for(tasks);
   Trainer trainer(model, tasks, options(folder.path(), 6));
   std::vector<std::uint64_t> growths;
-  static_cast<void>(trainer.run(
-      {.step = [&](const StepReport&) { growths.push_back(model->backend()->arena().statistics().growths); },
-       .evaluation = {},
-       .evaluation_progress = {},
-       .stop = {}}));
+  static_cast<void>(
+      trainer.run({.step = [&](const StepReport&) { growths.push_back(model->backend()->memory().growths); },
+                   .evaluation = {},
+                   .evaluation_progress = {},
+                   .stop = {}}));
   REQUIRE(growths.size() == 6);
   for (const std::uint64_t g : growths) CHECK(g == growths.front());
 }

@@ -41,7 +41,7 @@ std::string exit_code_help() {
 Device parse_device(const std::string& text) {
   if (text == "auto" || text == "cpu") return {};
   if (text == "cuda" || text.rfind("cuda:", 0) == 0) {
-    fail(ErrorKind::kDevice, "--device ", text, ": this build has no CUDA backend; use --device cpu");
+    fail(ErrorKind::kDevice, "--device ", text, ": the networks do not run on CUDA yet; use --device cpu");
   }
   fail(ErrorKind::kUsage, "--device ", in_quotes(text), " is not one of auto, cpu, cuda, cuda:N");
 }
