@@ -37,8 +37,7 @@ class CudaBackend final : public Backend {
   void transfer(float* to, const float* from, std::int64_t count, cudaMemcpyKind kind) {
     if (count == 0) return;
     const DeviceGuard guard(device().index);
-    DCASE_CUDA_CALL(
-        cudaMemcpyAsync(to, from, static_cast<std::size_t>(count) * sizeof(float), kind, stream_.native()));
+    DCASE_CUDA_CALL(cudaMemcpyAsync(to, from, static_cast<std::size_t>(count) * sizeof(float), kind, stream_.native()));
   }
 
   CudaStream stream_;

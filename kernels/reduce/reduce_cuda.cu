@@ -31,10 +31,8 @@ void sum_rows(const char* op, const float* x, float* y, std::int64_t O, std::int
           .stream = context.stream,
           .name = op},
          x, partial.data(), R, I, chunk_rows);
-  const Launch last{.grid = static_cast<unsigned>((O * I + 255) / 256),
-                    .block = 256,
-                    .stream = context.stream,
-                    .name = op};
+  const Launch last{
+      .grid = static_cast<unsigned>((O * I + 255) / 256), .block = 256, .stream = context.stream, .name = op};
   if (mode == GradMode::kAdd) {
     launch(sum_chunks_kernel<true>, last, partial.data(), y, O, chunks, I, factor);
   } else {

@@ -1,6 +1,6 @@
 #pragma once
-// Bound by memory: each element is read once. Sums are in double and in a fixed order: within a thread over its rows, over
-// the rows of a block's threads from shared memory in order, then over the chunks in order.
+// Bound by memory: each element is read once. Sums are in double and in a fixed order: within a thread over its rows,
+// over the rows of a block's threads from shared memory in order, then over the chunks in order.
 
 #include "kernels/common/dialect.cuh"
 
@@ -10,7 +10,7 @@ inline constexpr int kSumColumns = 32;  // of a block: one warp reads 128 contig
 inline constexpr int kSumRows = 8;      // rows that a block reads at a time
 
 /// partial[o, chunk, i] = sum of x[o, r, i] over the rows r of the chunk. Grid: (columns / 32, chunks, O).
-__global__ void __launch_bounds__(kSumColumns * kSumRows)
+__global__ void __launch_bounds__(kSumColumns* kSumRows)
     sum_rows_kernel(const float* x, double* partial, std::int64_t R, std::int64_t I, std::int64_t chunk_rows) {
   DCASE_SHARED(double, sums, [kSumRows][kSumColumns]);
   const unsigned column = threadIdx.x % kSumColumns;
@@ -33,8 +33,8 @@ __global__ void __launch_bounds__(kSumColumns * kSumRows)
 
 /// y[o, i] = factor * sum over chunks of partial[o, chunk, i], or += with kAdd.
 template <bool kAdd>
-__global__ void __launch_bounds__(256)
-    sum_chunks_kernel(const double* partial, float* y, std::int64_t O, std::int64_t chunks, std::int64_t I, double factor) {
+__global__ void __launch_bounds__(256) sum_chunks_kernel(const double* partial, float* y, std::int64_t O,
+                                                         std::int64_t chunks, std::int64_t I, double factor) {
   const std::int64_t at = std::int64_t{blockIdx.x} * blockDim.x + threadIdx.x;
   if (at >= O * I) return;
   const double* const column = partial + at / I * chunks * I + at % I;
@@ -62,7 +62,8 @@ __global__ void __launch_bounds__(kNormThreads) squared_norm_kernel(const float*
   DCASE_SHARED(double, sums, [kNormThreads]);
   const unsigned thread = threadIdx.x;
   double sum = 0;
-  for (std::int64_t i = std::int64_t{blockIdx.x} * kNormThreads + thread; i < n; i += std::int64_t{gridDim.x} * kNormThreads) {
+  for (std::int64_t i = std::int64_t{blockIdx.x} * kNormThreads + thread; i < n;
+       i += std::int64_t{gridDim.x} * kNormThreads) {
     sum += static_cast<double>(x[i]) * static_cast<double>(x[i]);
   }
   sums[thread] = sum;
@@ -79,7 +80,8 @@ __global__ void __launch_bounds__(kNormThreads)
   DCASE_SHARED(std::int64_t, found, [kNormThreads]);
   const unsigned thread = threadIdx.x;
   std::int64_t mine = n;
-  for (std::int64_t i = std::int64_t{blockIdx.x} * kNormThreads + thread; i < n; i += std::int64_t{gridDim.x} * kNormThreads) {
+  for (std::int64_t i = std::int64_t{blockIdx.x} * kNormThreads + thread; i < n;
+       i += std::int64_t{gridDim.x} * kNormThreads) {
     const bool finite = (__float_as_uint(x[i]) & 0x7F800000U) != 0x7F800000U;
     if (!finite && i < mine) mine = i;
   }

@@ -47,6 +47,6 @@ struct Running {
   const char* stack_bottom = nullptr;
   const char* stack_top = nullptr;
 };
-extern thread_local Running running;
+extern constinit thread_local Running running;
 
 }  // namespace dcase::emulator

@@ -92,8 +92,10 @@ TEST_CASE("emulator: uninitialised shared memory is NaN, and writes behind it ar
     const Launch l{.grid = 1, .block = 64, .name = "bounds"};
     const std::string read = fault_of([&] { run_grid(make_grid(planted::uninitialised_kernel, l, y.data())); });
     CHECK((!read.empty() || std::isnan(y.values()[63])));
+#ifndef __SANITIZE_ADDRESS__  // which ends the program at the access
     const std::string written = fault_of([&] { run_grid(make_grid(planted::shared_overflow_kernel, l, y.data(), 2)); });
     CHECK(contains(written, "kernel bounds"));
+#endif
     CHECK(fault_of([&] { run_grid(make_grid(planted::shared_overflow_kernel, l, y.data(), 0)); }).empty());
   });
 }

@@ -10,6 +10,10 @@
 #error "the kernel emulator switches fibers on x86-64 only"
 #endif
 
+#if defined(__SANITIZE_ADDRESS__)
+#include <sanitizer/asan_interface.h>
+#endif
+
 namespace dcase::emulator {
 
 // Saves what a callee must preserve (System V ABI) and nothing else; rounding modes are never changed.
@@ -69,6 +73,9 @@ const char* FiberStacks::bottom(std::size_t index) const {
 const char* FiberStacks::top(std::size_t index) const { return bottom(index) + kBytes; }
 
 void* FiberStacks::prepare(std::size_t index, void (*entry)()) {
+#if defined(__SANITIZE_ADDRESS__)
+  ASAN_UNPOISON_MEMORY_REGION(bottom(index), kBytes);  // a fiber that was abandoned left its frames poisoned
+#endif
   // Tops are spread over 16 cache lines, else the hot ends of all stacks fall into one set of the L1 cache.
   char* const end = const_cast<char*>(top(index)) - index % 16 * 64;
   auto* slot = reinterpret_cast<std::uintptr_t*>(end) - 2;  // entry finds the stack as after a call: 8 off 16

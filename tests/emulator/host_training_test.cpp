@@ -1,5 +1,5 @@
-// A small network trained through the engine on the emulated device: autograd, arena, two streams with events, a captured
-// graph. Lazy and eager streams give the same bits, and the CPU the same numbers within rounding.
+// A small network trained through the engine on the emulated device: autograd, arena, two streams with events, a
+// captured graph. Lazy and eager streams give the same bits, and the CPU the same numbers within rounding.
 
 #include <cmath>
 #include <memory>
