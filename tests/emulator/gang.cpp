@@ -181,9 +181,12 @@ void Gang::pause() {
   switch_to_scheduler();
 }
 
-void Gang::fail(const std::string& text, Site site) {
+void Gang::fail(std::string text, Site site) {
   running.thread = kNobody;
-  failure_ = concat("kernel ", grid_->name, ", ", where(running_), ": ", text, place(site));
+  {
+    const std::string owned = std::move(text);  // nothing destroys the parameter of an abandoned call
+    failure_ = concat("kernel ", grid_->name, ", ", where(running_), ": ", owned, place(site));
+  }
   for (;;) switch_to_scheduler();  // the scheduler gives up; this fiber is never resumed
 }
 

@@ -123,7 +123,7 @@ class Gang {
   void wake(std::size_t thread);
   /// Leaves the running thread, which stays ready.
   void pause();
-  [[noreturn]] void fail(const std::string& text, Site site);
+  [[noreturn]] void fail(std::string text, Site site);
 
   /// The running thread and `meeting`: the last of `expected` wakes the others. Orders memory.
   void meet(Meeting& meeting, std::size_t expected, const char* what, Site site);
