@@ -11,9 +11,26 @@ if(DCASE_CUDA STREQUAL "ON" AND NOT DCASE_NVCC)
     "Install the CUDA toolkit, or configure with -DDCASE_CUDA=OFF.")
 endif()
 
+# An nvcc that does not get along with the C++ compiler, or knows no C++20, is an error with ON and left alone with AUTO.
 set(DCASE_HAS_CUDA OFF)
 if(DCASE_NVCC AND NOT DCASE_CUDA STREQUAL "OFF")
-  set(DCASE_HAS_CUDA ON)
+  if(NOT DEFINED DCASE_NVCC_WORKS)
+    file(WRITE ${CMAKE_BINARY_DIR}/CMakeFiles/nvcc_check.cu "template <class T> concept Any = true;\n__global__ void k() {}\n")
+    execute_process(
+      COMMAND ${DCASE_NVCC} -std=c++20 -ccbin ${CMAKE_CXX_COMPILER} -arch=compute_80 -c nvcc_check.cu -o nvcc_check.o
+      WORKING_DIRECTORY ${CMAKE_BINARY_DIR}/CMakeFiles RESULT_VARIABLE status OUTPUT_VARIABLE output ERROR_VARIABLE output)
+    if(status EQUAL 0)
+      set(DCASE_NVCC_WORKS ON CACHE INTERNAL "nvcc compiles C++20 with the C++ compiler as its host")
+    elseif(DCASE_CUDA STREQUAL "ON")
+      message(FATAL_ERROR "DCASE_CUDA=ON, but ${DCASE_NVCC} cannot compile C++20 with ${CMAKE_CXX_COMPILER}:\n${output}")
+    else()
+      message(WARNING "No CUDA backend: ${DCASE_NVCC} cannot compile C++20 with ${CMAKE_CXX_COMPILER}:\n${output}")
+      set(DCASE_NVCC_WORKS OFF CACHE INTERNAL "nvcc compiles C++20 with the C++ compiler as its host")
+    endif()
+  endif()
+  set(DCASE_HAS_CUDA ${DCASE_NVCC_WORKS})
+endif()
+if(DCASE_HAS_CUDA)
   # Kernels are built for sm_80 and, as PTX, for everything newer; what needs more stands in files of its own.
   set(CMAKE_CUDA_ARCHITECTURES 80)
   set(CMAKE_CUDA_COMPILER ${DCASE_NVCC})
