@@ -12,9 +12,10 @@ if(DCASE_CUDA STREQUAL "ON" AND NOT DCASE_NVCC)
 endif()
 
 # An nvcc that does not get along with the C++ compiler, or knows no C++20, is an error with ON and left alone with AUTO.
+# Only success is remembered.
 set(DCASE_HAS_CUDA OFF)
 if(DCASE_NVCC AND NOT DCASE_CUDA STREQUAL "OFF")
-  if(NOT DEFINED DCASE_NVCC_WORKS)
+  if(NOT DCASE_NVCC_WORKS)
     file(WRITE ${CMAKE_BINARY_DIR}/CMakeFiles/nvcc_check.cu "template <class T> concept Any = true;\n__global__ void k() {}\n")
     execute_process(
       COMMAND ${DCASE_NVCC} -std=c++20 -ccbin ${CMAKE_CXX_COMPILER} -arch=compute_80 -c nvcc_check.cu -o nvcc_check.o
@@ -25,10 +26,11 @@ if(DCASE_NVCC AND NOT DCASE_CUDA STREQUAL "OFF")
       message(FATAL_ERROR "DCASE_CUDA=ON, but ${DCASE_NVCC} cannot compile C++20 with ${CMAKE_CXX_COMPILER}:\n${output}")
     else()
       message(WARNING "No CUDA backend: ${DCASE_NVCC} cannot compile C++20 with ${CMAKE_CXX_COMPILER}:\n${output}")
-      set(DCASE_NVCC_WORKS OFF CACHE INTERNAL "nvcc compiles C++20 with the C++ compiler as its host")
     endif()
   endif()
-  set(DCASE_HAS_CUDA ${DCASE_NVCC_WORKS})
+  if(DCASE_NVCC_WORKS)
+    set(DCASE_HAS_CUDA ON)
+  endif()
 endif()
 if(DCASE_HAS_CUDA)
   # Kernels are built for sm_80 and, as PTX, for everything newer; what needs more stands in files of its own.
