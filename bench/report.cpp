@@ -28,18 +28,6 @@ std::string cpu_name() {
                      fields["model"], fields["stepping"]);
 }
 
-std::string isa_text() {
-  switch (onednn::isa()) {
-    case onednn::Isa::kAvx512:
-      return "AVX-512";
-    case onednn::Isa::kAvx2:
-      return "AVX2";
-    case onednn::Isa::kGeneric:
-      break;
-  }
-  return "generic";
-}
-
 std::string today() {
   const std::time_t now = std::time(nullptr);
   char text[32] = {};
@@ -163,7 +151,7 @@ RunInfo describe_run(int threads, int reps) {
   return {.version = kVersion,
           .commit = commit(),
           .cpu = cpu_name(),
-          .isa = isa_text(),
+          .isa = onednn::isa_name(onednn::isa()),
           .onednn = onednn::version(),
           .date = today(),
           .threads = threads,

@@ -31,7 +31,7 @@ command_for() { ninja -C "$build" -t commands "$1" | tail -n 1; }
 link_plain=$(command_for bin/test_emulator)
 link_checked=$(command_for bin/test_emulator_checked)
 
-# caught NAME LOG COMMAND...: whether the tests fail, or hang
+# caught PROGRAM: whether its tests fail, or hang
 caught() {
   local status=0
   timeout 120 "$@" '[cuda]' >"$work/run.log" 2>&1 || status=$?

@@ -1,5 +1,3 @@
-#include <algorithm>
-
 #include "kernels/adam/adam_kernels.cuh"
 #include "kernels/common/launch.hpp"
 
@@ -9,10 +7,8 @@ void adam_step(const AdamStep<float>& a, const Context& context) {
   check(a);
   const std::int64_t n = a.p.size();
   if (n == 0) return;
-  constexpr std::int64_t kMostBlocks = 2048;
-  const std::int64_t blocks = std::min((n + kAdamThreads - 1) / kAdamThreads, kMostBlocks);
   const Launch l{
-      .grid = static_cast<unsigned>(blocks), .block = kAdamThreads, .stream = context.stream, .name = "adam_step"};
+      .grid = strided_blocks(n, kAdamThreads), .block = kAdamThreads, .stream = context.stream, .name = "adam_step"};
   const AdamArrays arrays{a.g.data, a.p.data, a.m.data, a.v.data, a.vmax.data, n};
   const AdamFactors<float> factors(a);
   if (a.vmax.present()) {

@@ -4,7 +4,7 @@
 ///
 /// As in CUDA C++:  __global__ __device__ __forceinline__ __launch_bounds__(N)  threadIdx blockIdx blockDim gridDim
 ///                  __syncthreads __syncthreads_or/_and/_count __syncwarp __shfl_sync/_xor/_up/_down __ballot_sync
-///                  __any_sync __all_sync __reduce_add/min/max_sync (integers) atomicAdd/Max/Exch/CAS (integers)
+///                  __any_sync __all_sync __reduce_add/min/max_sync (unsigned) atomicAdd/Max/Exch (integers)
 ///                  __popc __ffs __clz __ldg __float_as_uint __uint_as_float rsqrtf fminf fmaxf fmaf, types of
 ///                  cuda_bf16.h
 /// Own words:       DCASE_SHARED(float, tile, [2][64]);   a __shared__ array
@@ -31,7 +31,7 @@
 namespace dcase {
 
 /// Lays arrays into the dynamic shared memory of the block, one behind the other; every thread takes the same ones in
-/// the same order. The launch's `smem` is at least their sum with alignments (shared_bytes helps the launcher).
+/// the same order. The launch's `smem` is at least their sum with alignments.
 class SharedCarver {
  public:
   /// `align` is a power of two, at most 1024.

@@ -6,7 +6,9 @@
 
 #include <cuda_runtime_api.h>
 
+#include <algorithm>
 #include <cstddef>
+#include <cstdint>
 #include <type_traits>
 
 #include "kernels/common/context.hpp"
@@ -21,9 +23,16 @@ struct Launch {
   Stream stream = {};
   dim3 cluster = {1, 1, 1};   // blocks of a cluster (sm_90 and later)
   bool cooperative = false;   // all blocks are resident at once and may use grid_sync
-  bool programmatic = false;  // may start before the kernel ahead in the stream ends; waits in griddepcontrol_wait
+  bool programmatic = false;  // may start before the kernel ahead in the stream ends; waits in wait_for_kernel_ahead
   const char* name = "";      // in errors and profiles
 };
+
+/// Blocks of a kernel whose threads go on by grid-sized strides: enough for `elements`, `per_block` of them each, but
+/// no more than fill any GPU several times over.
+inline constexpr std::int64_t kMostBlocks = 2048;
+[[nodiscard]] inline unsigned strided_blocks(std::int64_t elements, std::int64_t per_block) {
+  return static_cast<unsigned>(std::min((elements + per_block - 1) / per_block, kMostBlocks));
+}
 
 }  // namespace dcase
 

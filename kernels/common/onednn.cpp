@@ -87,6 +87,18 @@ Isa isa() {
   return value;
 }
 
+const char* isa_name(Isa isa) {
+  switch (isa) {
+    case Isa::kAvx512:
+      return "AVX-512";
+    case Isa::kAvx2:
+      return "AVX2";
+    case Isa::kGeneric:
+      break;
+  }
+  return "generic";
+}
+
 struct Layout::Impl {
   Desc desc;
 };

@@ -23,6 +23,8 @@ enum class Isa : std::uint8_t { kGeneric, kAvx2, kAvx512 };
 /// The best that both the processor and oneDNN's limit (environment variable ONEDNN_MAX_CPU_ISA) allow. This project's
 /// own kernels follow it too, so that the one variable tests every path of a lesser machine.
 [[nodiscard]] Isa isa();
+/// "AVX-512", "AVX2", "generic"
+[[nodiscard]] const char* isa_name(Isa isa);
 
 /// A weights layout that oneDNN chose. Cheap to copy; comparable.
 class Layout {

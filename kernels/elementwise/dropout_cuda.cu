@@ -1,5 +1,3 @@
-#include <algorithm>
-
 #include "kernels/common/launch.hpp"
 #include "kernels/elementwise/checks.hpp"
 #include "kernels/elementwise/dropout.hpp"
@@ -15,9 +13,8 @@ void apply_mask(const char* op, View<const float> in, View<float> out, double p,
   check_same(op, "output", out, "input", in);
   const std::int64_t n = out.size();
   if (n == 0) return;
-  constexpr std::int64_t kMostBlocks = 2048;
-  const std::int64_t blocks = std::min((n + kDropoutThreads - 1) / kDropoutThreads, kMostBlocks);
-  const Launch l{.grid = static_cast<unsigned>(blocks), .block = kDropoutThreads, .stream = context.stream, .name = op};
+  const Launch l{
+      .grid = strided_blocks(n, kDropoutThreads), .block = kDropoutThreads, .stream = context.stream, .name = op};
   const auto factor = static_cast<float>(1 / (1 - p));
   if (mode == GradMode::kAdd) {
     launch(dropout_kernel<true>, l, in.data, out.data, n, key, threshold, factor);

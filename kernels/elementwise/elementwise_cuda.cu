@@ -1,7 +1,5 @@
 #include "kernels/elementwise/elementwise.hpp"
 
-#include <algorithm>
-
 #include "kernels/common/launch.hpp"
 #include "kernels/elementwise/checks.hpp"
 #include "kernels/elementwise/elementwise_kernels.cuh"
@@ -11,11 +9,12 @@ namespace {
 
 bool aligned(const float* p) { return reinterpret_cast<std::uintptr_t>(p) % 16 == 0; }
 
-// Enough blocks to fill any GPU, each thread with a few vectors at least.
+// A thread takes four elements at a time.
 Launch launch_over(const char* op, std::int64_t n, const Context& context) {
-  constexpr std::int64_t kMostBlocks = 2048;
-  const std::int64_t blocks = std::min((n + 4 * kElementwiseThreads - 1) / (4 * kElementwiseThreads), kMostBlocks);
-  return {.grid = static_cast<unsigned>(blocks), .block = kElementwiseThreads, .stream = context.stream, .name = op};
+  return {.grid = strided_blocks(n, 4 * kElementwiseThreads),
+          .block = kElementwiseThreads,
+          .stream = context.stream,
+          .name = op};
 }
 
 template <class Function, bool kAdd>

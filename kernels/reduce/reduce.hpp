@@ -113,6 +113,7 @@ void column_sum(const ColumnSum<Real>& a, const Context& context) {
 /// Sum of x^2 over a view of any shape (0 when it is empty). Infinity or NaN in x shows in the result.
 template <class Real>
 [[nodiscard]] double squared_norm(View<const Real> x, const Context& context) {
+  DCASE_CHECK(x.present() || x.size() == 0, "squared_norm: x is missing");
   if constexpr (kHasCudaFor<Real>) {
     if (!context.device.is_cpu()) return cuda::squared_norm(x, context);
   }
@@ -123,6 +124,7 @@ template <class Real>
 /// Index of the first element that is NaN or infinite, or -1. View of any shape.
 template <class Real>
 [[nodiscard]] std::int64_t first_not_finite(View<const Real> x, const Context& context) {
+  DCASE_CHECK(x.present() || x.size() == 0, "first_not_finite: x is missing");
   if constexpr (kHasCudaFor<Real>) {
     if (!context.device.is_cpu()) return cuda::first_not_finite(x, context);
   }

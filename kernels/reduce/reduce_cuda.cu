@@ -8,12 +8,6 @@
 namespace dcase::cuda {
 namespace {
 
-constexpr std::int64_t kMostBlocks = 2048;
-
-unsigned blocks_for(std::int64_t n, std::int64_t threads) {
-  return static_cast<unsigned>(std::min((n + threads - 1) / threads, kMostBlocks));
-}
-
 // y[O,I] = factor * sum over R of x[O,R,I].
 void sum_rows(const char* op, const float* x, float* y, std::int64_t O, std::int64_t R, std::int64_t I, double factor,
               GradMode mode, const Context& context) {
@@ -64,7 +58,7 @@ void mean_backward(const MeanBackward<float>& a, const Context& context) {
   const std::int64_t n = a.dx.size();
   if (n == 0) return;
   const std::int64_t R = a.dx.dim(1);
-  const Launch l{.grid = blocks_for(n, 256), .block = 256, .stream = context.stream, .name = "mean_backward"};
+  const Launch l{.grid = strided_blocks(n, 256), .block = 256, .stream = context.stream, .name = "mean_backward"};
   const auto factor = static_cast<float>(1.0 / static_cast<double>(R));
   if (a.dx_mode == GradMode::kAdd) {
     launch(spread_rows_kernel<true>, l, a.dy.data, a.dx.data, n, R, a.dx.dim(2), factor);
@@ -81,7 +75,7 @@ void column_sum(const ColumnSum<float>& a, const Context& context) {
 double squared_norm(View<const float> x, const Context& context) {
   const std::int64_t n = x.size();
   if (n == 0) return 0;
-  const Scratch<double> partial(context, blocks_for(n, kNormThreads));
+  const Scratch<double> partial(context, strided_blocks(n, kNormThreads));
   launch(squared_norm_kernel,
          {.grid = static_cast<unsigned>(partial.size()),
           .block = kNormThreads,
@@ -96,7 +90,7 @@ double squared_norm(View<const float> x, const Context& context) {
 std::int64_t first_not_finite(View<const float> x, const Context& context) {
   const std::int64_t n = x.size();
   if (n == 0) return -1;
-  const Scratch<std::int64_t> first(context, blocks_for(n, kNormThreads));
+  const Scratch<std::int64_t> first(context, strided_blocks(n, kNormThreads));
   launch(first_not_finite_kernel,
          {.grid = static_cast<unsigned>(first.size()),
           .block = kNormThreads,

@@ -119,6 +119,7 @@ class AccessChecker final : public Checker {
     arguments_ = grid.arguments.get();
     argument_bytes_ = grid.argument_bytes;
     gang_ = static_cast<std::uint32_t>(first_block);
+    count_ = count;
     const std::size_t threads = grid.threads.count() * count;
     block_threads_ = grid.threads.count();
     clocks_.assign(threads, {});

@@ -137,13 +137,11 @@ struct And {
 struct Add {
   unsigned operator()(unsigned a, unsigned b) const { return a + b; }
 };
-template <class T, bool kLargest>
-struct Extreme {
-  unsigned operator()(unsigned a, unsigned b) const {
-    const auto x = static_cast<T>(a);
-    const auto y = static_cast<T>(b);
-    return static_cast<unsigned>(kLargest ? std::max(x, y) : std::min(x, y));
-  }
+struct Max {
+  unsigned operator()(unsigned a, unsigned b) const { return std::max(a, b); }
+};
+struct Min {
+  unsigned operator()(unsigned a, unsigned b) const { return std::min(a, b); }
 };
 
 }  // namespace dcase::emulator
@@ -188,16 +186,10 @@ inline unsigned __reduce_add_sync(unsigned mask, unsigned value, DCASE_SITE) {
   return ::dcase::emulator::combine<::dcase::emulator::Add>("__reduce_add_sync", mask, value, {file, line});
 }
 inline unsigned __reduce_max_sync(unsigned mask, unsigned value, DCASE_SITE) {
-  return ::dcase::emulator::combine<::dcase::emulator::Extreme<unsigned, true>>("__reduce_max_sync", mask, value,
-                                                                                {file, line});
+  return ::dcase::emulator::combine<::dcase::emulator::Max>("__reduce_max_sync", mask, value, {file, line});
 }
 inline unsigned __reduce_min_sync(unsigned mask, unsigned value, DCASE_SITE) {
-  return ::dcase::emulator::combine<::dcase::emulator::Extreme<unsigned, false>>("__reduce_min_sync", mask, value,
-                                                                                 {file, line});
-}
-inline int __reduce_max_sync(unsigned mask, int value, DCASE_SITE) {
-  return static_cast<int>(::dcase::emulator::combine<::dcase::emulator::Extreme<int, true>>(
-      "__reduce_max_sync", mask, static_cast<unsigned>(value), {file, line}));
+  return ::dcase::emulator::combine<::dcase::emulator::Min>("__reduce_min_sync", mask, value, {file, line});
 }
 
 namespace dcase::emulator {

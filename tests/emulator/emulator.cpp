@@ -193,7 +193,7 @@ void meet_cluster(Site site) {
   const Inside inside;
   Gang& gang = Gang::current();
   if (gang.grid().cooperative) gang.fail("clusters of cooperative grids are not emulated", site);
-  gang.meet(gang.cluster(), gang.thread_count(), "cluster_sync", site);
+  gang.meet(gang.everybody(), gang.thread_count(), "cluster_sync", site);
 }
 
 namespace {

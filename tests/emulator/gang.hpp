@@ -127,8 +127,7 @@ class Gang {
 
   /// The running thread and `meeting`: the last of `expected` wakes the others. Orders memory.
   void meet(Meeting& meeting, std::size_t expected, const char* what, Site site);
-  Meeting& everybody() { return everybody_; }
-  Meeting& cluster() { return everybody_; }  // a gang is one cluster, or one cooperative grid
+  Meeting& everybody() { return everybody_; }  // of the cluster, or of the cooperative grid
   [[nodiscard]] std::size_t thread_count() const { return threads_.size(); }
   [[nodiscard]] std::size_t block_threads() const { return grid_->threads.count(); }
 

@@ -38,8 +38,9 @@ __global__ void __launch_bounds__(32)
   words[lane * 2 + 1] = r[1];
 }
 
-/// c[lane * 4 + i] += product of the registers a[lane * 4 + j], b[lane * 2 + j].
-__global__ void __launch_bounds__(32) mma_bf16_kernel(const std::uint32_t* a, const std::uint32_t* b, float* c) {
+/// c[lane * 4 + i] += product of the registers a[lane * 4 + j], b[lane * 2 + j], by mma_bf16 or mma_tf32.
+template <bool kBf16>
+__global__ void __launch_bounds__(32) mma_kernel(const std::uint32_t* a, const std::uint32_t* b, float* c) {
   const unsigned lane = threadIdx.x;
   unsigned ra[4];
   unsigned rb[2];
@@ -47,19 +48,11 @@ __global__ void __launch_bounds__(32) mma_bf16_kernel(const std::uint32_t* a, co
   DCASE_UNROLL for (unsigned j = 0; j < 4; ++j) ra[j] = a[lane * 4 + j];
   DCASE_UNROLL for (unsigned j = 0; j < 2; ++j) rb[j] = b[lane * 2 + j];
   DCASE_UNROLL for (unsigned j = 0; j < 4; ++j) rc[j] = c[lane * 4 + j];
-  mma_bf16(rc, ra, rb);
-  DCASE_UNROLL for (unsigned j = 0; j < 4; ++j) c[lane * 4 + j] = rc[j];
-}
-
-__global__ void __launch_bounds__(32) mma_tf32_kernel(const std::uint32_t* a, const std::uint32_t* b, float* c) {
-  const unsigned lane = threadIdx.x;
-  unsigned ra[4];
-  unsigned rb[2];
-  float rc[4];
-  DCASE_UNROLL for (unsigned j = 0; j < 4; ++j) ra[j] = a[lane * 4 + j];
-  DCASE_UNROLL for (unsigned j = 0; j < 2; ++j) rb[j] = b[lane * 2 + j];
-  DCASE_UNROLL for (unsigned j = 0; j < 4; ++j) rc[j] = c[lane * 4 + j];
-  mma_tf32(rc, ra, rb);
+  if (kBf16) {
+    mma_bf16(rc, ra, rb);
+  } else {
+    mma_tf32(rc, ra, rb);
+  }
   DCASE_UNROLL for (unsigned j = 0; j < 4; ++j) c[lane * 4 + j] = rc[j];
 }
 

@@ -127,7 +127,7 @@ TEST_CASE("ptx: mma multiplies the matrices that the maps lay out", "[ptx]") {
       DeviceArray<std::uint32_t> da(ra);
       DeviceArray<std::uint32_t> db(rb);
       DeviceArray<float> dc(rc);
-      run_grid(make_grid(depth == 16 ? layouts::mma_bf16_kernel : layouts::mma_tf32_kernel, kOneWarp, da.data(),
+      run_grid(make_grid(depth == 16 ? layouts::mma_kernel<true> : layouts::mma_kernel<false>, kOneWarp, da.data(),
                          db.data(), dc.data()));
       bool right = true;
       for (int lane = 0; lane < 32; ++lane) {
