@@ -3,7 +3,7 @@
 #include "engine/cuda/device.hpp"
 #include "engine/cuda/device_arena.hpp"
 #include "engine/cuda/stream.hpp"
-#include "kernels/common/cuda_error.hpp"
+#include "kernels/common/device_guard.hpp"
 #include "kernels/elementwise/elementwise.hpp"
 
 namespace dcase {

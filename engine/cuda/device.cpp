@@ -54,17 +54,6 @@ DeviceChoice choose_automatically(const std::string& built) {
 
 }  // namespace
 
-DeviceGuard::DeviceGuard(int index) {
-  DCASE_CUDA_CALL(cudaGetDevice(&before_));
-  if (before_ == index) return;
-  DCASE_CUDA_CALL(cudaSetDevice(index));
-  changed_ = true;
-}
-
-DeviceGuard::~DeviceGuard() {
-  if (changed_) static_cast<void>(cudaSetDevice(before_));
-}
-
 int device_count() {
   int count = 0;
   const cudaError_t code = cudaGetDeviceCount(&count);

@@ -30,21 +30,6 @@ class DeviceError : public Error {
   DeviceProblem problem_;
 };
 
-/// Makes `index` the calling thread's current device, and the one before current again at the end of the scope.
-/// Everything in engine/cuda that creates, allocates or launches does it under a guard, so that a caller's current
-/// device is never changed. The constructor throws CudaError.
-class DeviceGuard {
- public:
-  explicit DeviceGuard(int index);
-  ~DeviceGuard();
-  DeviceGuard(const DeviceGuard&) = delete;
-  DeviceGuard& operator=(const DeviceGuard&) = delete;
-
- private:
-  int before_ = 0;
-  bool changed_ = false;
-};
-
 /// Number of CUDA devices; 0 where there is a driver without devices. Throws DeviceError (kNoDriver, kDriverTooOld,
 /// kFailed).
 [[nodiscard]] int device_count();

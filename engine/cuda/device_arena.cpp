@@ -3,9 +3,8 @@
 #include <algorithm>
 #include <utility>
 
-#include "engine/cuda/device.hpp"
 #include "engine/size_classes.hpp"
-#include "kernels/common/cuda_error.hpp"
+#include "kernels/common/device_guard.hpp"
 
 namespace dcase {
 

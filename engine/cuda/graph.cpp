@@ -2,8 +2,7 @@
 
 #include <utility>
 
-#include "engine/cuda/device.hpp"
-#include "kernels/common/cuda_error.hpp"
+#include "kernels/common/device_guard.hpp"
 
 namespace dcase {
 namespace {

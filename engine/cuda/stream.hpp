@@ -31,7 +31,7 @@ class CudaStream {
 
   [[nodiscard]] Device device() const { return device_; }
   [[nodiscard]] cudaStream_t native() const { return stream_; }
-  [[nodiscard]] Stream handle() const { return {stream_}; }
+  [[nodiscard]] Stream handle() const { return {.handle = stream_, .device = device_.index}; }
 
   /// Waits until everything in the stream has run; throws the error of whatever failed on the device.
   void synchronize() const;

@@ -20,9 +20,10 @@ struct Device {
   friend bool operator==(const Device&, const Device&) = default;
 };
 
-/// An opaque stream handle (a cudaStream_t on CUDA, unused on the CPU).
+/// An opaque stream handle (a cudaStream_t on CUDA, unused on the CPU) and the index of the device it belongs to.
 struct Stream {
   void* handle = nullptr;
+  int device = 0;
 };
 
 /// Source of tensor and scratch memory; implemented by engine's Arena. Blocks are aligned to 64 bytes.

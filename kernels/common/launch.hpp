@@ -1,8 +1,8 @@
 #pragma once
 /// The only way to start a kernel: launch(kernel, {.grid = ..., .block = ..., .stream = ..., .name = "..."},
 /// arguments...). It converts the arguments to the kernel's parameters, asks for the shared memory, and throws
-/// CudaError with the kernel's name where the launch is refused. Faults inside the kernel appear at the next
-/// synchronisation.
+/// CudaError with the kernel's name where the launch is refused. The stream's device need not be current. Faults inside
+/// the kernel appear at the next synchronisation. In profiles the launch is an NVTX range of the kernel's name.
 
 #include <cuda_runtime_api.h>
 
@@ -12,7 +12,7 @@
 #include <type_traits>
 
 #include "kernels/common/context.hpp"
-#include "kernels/common/cuda_error.hpp"
+#include "kernels/common/device_guard.hpp"
 
 namespace dcase {
 
@@ -40,11 +40,24 @@ inline constexpr std::int64_t kMostBlocks = 2048;
 #include "emulated_launch.hpp"  // tests/emulator: the same function, for kernels compiled as plain C++
 #else
 
+#include <nvtx3/nvToolsExt.h>
+
 namespace dcase {
+
+/// A range of the calling thread in a profile; costs nothing where no profiler listens.
+class ProfileRange {
+ public:
+  explicit ProfileRange(const char* name) { nvtxRangePushA(name); }
+  ~ProfileRange() { nvtxRangePop(); }
+  ProfileRange(const ProfileRange&) = delete;
+  ProfileRange& operator=(const ProfileRange&) = delete;
+};
 
 template <class... Parameters, class... Arguments>
 void launch(void (*kernel)(Parameters...), const Launch& l, Arguments&&... arguments) {
   static_assert(sizeof...(Parameters) == sizeof...(Arguments), "as many arguments as the kernel has parameters");
+  const ProfileRange range(l.name);
+  const DeviceGuard guard(l.stream.device);
   cudaLaunchAttribute attributes[3] = {};
   unsigned count = 0;
   if (l.cluster.x * l.cluster.y * l.cluster.z > 1) {

@@ -46,6 +46,7 @@ template <class... Parameters, class... Arguments>
 
 template <class... Parameters, class... Arguments>
 void launch(void (*kernel)(Parameters...), const Launch& l, Arguments&&... arguments) {
+  const DeviceGuard guard(l.stream.device);
   emulator::enqueue_grid(static_cast<cudaStream_t>(l.stream.handle),
                          emulator::make_grid(kernel, l, std::forward<Arguments>(arguments)...));
 }

@@ -1,6 +1,10 @@
 #include "engine/cuda/device.hpp"
 
 #include "engine/cuda/pinned.hpp"
+#include "engine/tensor.hpp"
+#include "kernels/common/device_guard.hpp"
+#include "kernels/elementwise/elementwise.hpp"
+#include "kernels/reduce/reduce.hpp"
 #include "tests/emulator/host_fixture.hpp"
 
 namespace dcase::test {
@@ -48,6 +52,19 @@ TEST_CASE("cuda device: a guard brings the caller's device back", "[cuda]") {
   CHECK(device == 2);
   event.record(stream.handle());
   CHECK_THROWS_AS(event.record(CudaStream(kGpu).handle()), CudaError);
+  CHECK(current_device() == 1);
+}
+
+TEST_CASE("cuda device: operators run on the context's device, whichever is current", "[cuda]") {
+  const FreshRuntime fresh;
+  fake::set_device_count(3);
+  DCASE_CUDA_CALL(cudaSetDevice(1));
+  const auto backend = Backend::on({DeviceType::kCuda, 2});
+  const Tensor a = Tensor::filled({5, 7}, 2, backend);
+  const Tensor b = a.clone();
+  add<float>({.a = a, .b = b, .y = b}, backend->context());
+  CHECK(b.to_vector() == std::vector<float>(35, 4));
+  CHECK(squared_norm<float>(b, backend->context()) == 35 * 16);
   CHECK(current_device() == 1);
 }
 
