@@ -82,6 +82,22 @@ struct Scale {
   GradMode mode = GradMode::kSet;
 };
 
+/// y = s * x, or with kAdd y += s * x, with a factor that is in the device's memory: the gradient of a loss.
+template <class Real>
+struct ScaleBy {
+  View<const Real> x;
+  View<const Real> s;  // [1]; the only view of another shape
+  View<Real> y;
+  GradMode mode = GradMode::kSet;
+};
+
+/// y = x rounded to Real
+template <class Real>
+struct Narrow {
+  View<const double> x;
+  View<Real> y;  // overwritten
+};
+
 namespace cpu {
 template <class Real>
 void relu_forward(const ReluForward<Real>& a, const Context& context);  // float, double; so all below
@@ -101,6 +117,10 @@ template <class Real>
 void scale(const Scale<Real>& a, const Context& context);
 template <class Real>
 void fill(const Fill<Real>& a, const Context& context);
+template <class Real>
+void scale_by(const ScaleBy<Real>& a, const Context& context);
+template <class Real>
+void narrow(const Narrow<Real>& a, const Context& context);
 }  // namespace cpu
 
 namespace cuda {
@@ -113,6 +133,8 @@ void tanh_backward(const TanhBackward<float>& a, const Context& context);
 void add(const Add<float>& a, const Context& context);
 void scale(const Scale<float>& a, const Context& context);
 void fill(const Fill<float>& a, const Context& context);
+void scale_by(const ScaleBy<float>& a, const Context& context);
+void narrow(const Narrow<float>& a, const Context& context);
 }  // namespace cuda
 
 /// Runs on context.device, as every operator below.
@@ -195,6 +217,24 @@ void fill(const Fill<Real>& a, const Context& context) {
   }
   require_cpu(context, "fill");
   cpu::fill(a, context);
+}
+
+template <class Real>
+void scale_by(const ScaleBy<Real>& a, const Context& context) {
+  if constexpr (kHasCudaFor<Real>) {
+    if (!context.device.is_cpu()) return cuda::scale_by(a, context);
+  }
+  require_cpu(context, "scale_by");
+  cpu::scale_by(a, context);
+}
+
+template <class Real>
+void narrow(const Narrow<Real>& a, const Context& context) {
+  if constexpr (kHasCudaFor<Real>) {
+    if (!context.device.is_cpu()) return cuda::narrow(a, context);
+  }
+  require_cpu(context, "narrow");
+  cpu::narrow(a, context);
 }
 
 }  // namespace dcase

@@ -101,6 +101,21 @@ void scale(const Scale<Real>& a, const Context&) {
 }
 
 template <class Real>
+void scale_by(const ScaleBy<Real>& a, const Context& context) {
+  check_shape("scale_by", "s", a.s, {1});
+  check_same("scale_by", "x", a.x, "y", a.y);
+  cpu::scale(Scale<Real>{.x = a.x, .alpha = static_cast<double>(a.s[0]), .y = a.y, .mode = a.mode}, context);
+}
+
+template <class Real>
+void narrow(const Narrow<Real>& a, const Context&) {
+  check_same("narrow", "x", a.x, "y", a.y);
+  for_chunks(a.y.size(), kChunkElements, [&](std::int64_t, std::int64_t begin, std::int64_t end) {
+    std::transform(a.x.data + begin, a.x.data + end, a.y.data + begin, [](double x) { return static_cast<Real>(x); });
+  });
+}
+
+template <class Real>
 void fill(const Fill<Real>& a, const Context&) {
   check_same("fill", "y", a.y, "y", a.y);
   for_chunks(a.y.size(), kChunkElements, [&](std::int64_t, std::int64_t begin, std::int64_t end) {
@@ -110,6 +125,10 @@ void fill(const Fill<Real>& a, const Context&) {
 
 template void fill(const Fill<float>&, const Context&);
 template void fill(const Fill<double>&, const Context&);
+template void scale_by(const ScaleBy<float>&, const Context&);
+template void scale_by(const ScaleBy<double>&, const Context&);
+template void narrow(const Narrow<float>&, const Context&);
+template void narrow(const Narrow<double>&, const Context&);
 template void relu_forward(const ReluForward<float>&, const Context&);
 template void relu_forward(const ReluForward<double>&, const Context&);
 template void relu_backward(const ReluBackward<float>&, const Context&);

@@ -93,6 +93,17 @@ void scale(const Scale<float>& a, const Context& context) {
   map("scale", a.x, a.y, a.mode, ScaleFunction{static_cast<float>(a.alpha)}, context);
 }
 
+void scale_by(const ScaleBy<float>& a, const Context& context) {
+  check_shape("scale_by", "s", a.s, {1});
+  map("scale_by", a.x, a.y, a.mode, ScaleByFunction{a.s.data}, context);
+}
+
+void narrow(const Narrow<float>& a, const Context& context) {
+  check_same("narrow", "x", a.x, "y", a.y);
+  const std::int64_t n = a.y.size();
+  if (n > 0) launch(narrow_kernel, launch_over("narrow", n, context), a.x.data, a.y.data, n);
+}
+
 void fill(const Fill<float>& a, const Context& context) {
   check_same("fill", "y", a.y, "y", a.y);
   const std::int64_t n = a.y.size();

@@ -20,6 +20,10 @@ struct ScaleFunction {
   float alpha;
   __device__ float operator()(float x) const { return alpha * x; }
 };
+struct ScaleByFunction {
+  const float* factor;
+  __device__ float operator()(float x) const { return *factor * x; }
+};
 // Of the output y and its gradient dy.
 struct ReluBackwardFunction {
   __device__ float operator()(float y, float dy) const { return y > 0 ? dy : 0.0F; }
@@ -59,6 +63,14 @@ __global__ void __launch_bounds__(kElementwiseThreads)
 __global__ void __launch_bounds__(kElementwiseThreads) fill_kernel(float* y, std::int64_t n, float value) {
   const std::int64_t threads = std::int64_t{gridDim.x} * blockDim.x;
   for (std::int64_t i = std::int64_t{blockIdx.x} * blockDim.x + threadIdx.x; i < n; i += threads) y[i] = value;
+}
+
+/// y[i] = x[i] rounded to float
+__global__ void __launch_bounds__(kElementwiseThreads) narrow_kernel(const double* x, float* y, std::int64_t n) {
+  const std::int64_t threads = std::int64_t{gridDim.x} * blockDim.x;
+  for (std::int64_t i = std::int64_t{blockIdx.x} * blockDim.x + threadIdx.x; i < n; i += threads) {
+    y[i] = static_cast<float>(x[i]);
+  }
 }
 
 /// z[i] = f(x[i], y[i]), or z[i] += f(x[i], y[i]) with kAdd. z may be x or y.

@@ -162,6 +162,27 @@ TEST_CASE("elementwise: the same bits for any number of threads", "[elementwise]
   }
 }
 
+TEST_CASE("elementwise: a factor from memory, and rounding from double", "[elementwise]") {
+  const CpuContext context;
+  Buffer<float> x{3, 5};
+  Buffer<float> y{3, 5};
+  Buffer<float> s{1};
+  Buffer<double> wide{3, 5};
+  x.fill_uniform("x");
+  wide.fill_uniform("wide");
+  s.fill(-0.5F);
+  scale_by<float>({.x = x.view(), .s = s.view(), .y = y.view()}, context);
+  for (std::int64_t i = 0; i < x.size(); ++i) CHECK(y[i] == -0.5F * x[i]);
+  scale_by<float>({.x = x.view(), .s = s.view(), .y = y.view(), .mode = GradMode::kAdd}, context);
+  for (std::int64_t i = 0; i < x.size(); ++i) CHECK(y[i] == -x[i]);
+  narrow<float>({.x = wide.view(), .y = y.view()}, context);
+  for (std::int64_t i = 0; i < x.size(); ++i) CHECK(y[i] == static_cast<float>(wide[i]));
+  CHECK(y.guards_intact());
+  CHECK_THROWS_WITH(scale_by<float>({.x = x.view(), .s = x.view(), .y = y.view()}, context),
+                    "scale_by: s has shape [3,5], expected [1]");
+  CHECK_THROWS_AS(narrow<float>({.x = wide.view(), .y = s.view()}, context), Error);
+}
+
 TEST_CASE("elementwise: wrong arguments throw", "[elementwise]") {
   const CpuContext context;
   Buffer<float> x{2, 3};
