@@ -1,7 +1,6 @@
 #include "dcasenet/model.hpp"
 
 #include <set>
-#include <span>
 
 #include "dcasenet/model_info.hpp"
 
@@ -25,7 +24,7 @@ void read_entry(const StateEntry& entry, const Archive& archive) {
     return;
   }
   const Tensor& tensor = entry.parameter != nullptr ? entry.parameter->value() : entry.buffer->value;
-  archive.read_floats(entry.name(), std::span(tensor.data(), static_cast<std::size_t>(tensor.size())));
+  tensor.copy_from(archive.floats(entry.name()));
 }
 
 }  // namespace
@@ -107,9 +106,9 @@ std::vector<std::string> Model::read_matching(const Archive& archive, std::uint6
 void Model::write(ArchiveWriter& writer) const {
   for (const StateEntry& entry : store_->entries()) {
     if (entry.parameter != nullptr) {
-      writer.add(entry.name(), View<const float>(entry.parameter->value()));
+      writer.add(entry.name(), entry.parameter->value());
     } else if (entry.buffer != nullptr) {
-      writer.add(entry.name(), View<const float>(entry.buffer->value));
+      writer.add(entry.name(), entry.buffer->value);
     } else {
       writer.add(entry.name(), {}, std::vector<std::int64_t>{entry.counter->value});
     }

@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <cmath>
 
+#include "kernels/elementwise/concat.hpp"
 #include "kernels/elementwise/elementwise.hpp"
 #include "kernels/softmax_xent/softmax_xent.hpp"
 
@@ -28,28 +29,41 @@ constexpr std::int64_t kSharedLabels = 10;  // of the 20 label frames in which t
 
 std::int64_t ceil_div(std::int64_t a, std::int64_t b) { return (a + b - 1) / b; }
 
+// [1,M,T,1] as [M,T]
+View<float> rows_of(const Tensor& x) { return {x.data(), {x.dim(1), x.dim(2)}}; }
+
 // Log-mel [1,M,T,1] of the whole span, normalised by its own statistics.
 Tensor features(std::span<const float> pcm, const Session& session) {
   const MelParameters& p = session.mel().parameters();
   const BackendPtr& backend = session.model().backend();
-  const std::int64_t frames = mel_frames(static_cast<std::int64_t>(pcm.size()), p);
+  const auto samples = static_cast<std::int64_t>(pcm.size());
+  const std::int64_t frames = mel_frames(samples, p);
   Tensor x({1, p.mels, frames, 1}, backend);
-  const View<float> rows(x.data(), {p.mels, frames});
-  mel_forward(MelForward{.pcm = View<const float>(pcm.data(), {static_cast<std::int64_t>(pcm.size())}), .out = rows},
-              session.mel(), backend->context());
-  mel_normalize({.x = rows, .mean = {}, .std = {}}, p, backend->context());
+  View<const float> signal(pcm.data(), {samples});
+  Tensor on_device;
+  if (!backend->device().is_cpu()) {
+    on_device = Tensor({samples}, backend);
+    on_device.copy_from(pcm);
+    signal = on_device;
+  }
+  mel_forward(MelForward{.pcm = signal, .out = rows_of(x)}, session.mel(), backend->context());
+  mel_normalize({.x = rows_of(x), .mean = {}, .std = {}}, p, backend->context());
   return x;
 }
 
-// Rows longer: columns beyond T get `fill`, or repeat the row from its start.
-Tensor widened(const Tensor& x, std::int64_t frames, bool repeat) {
-  const std::int64_t M = x.dim(1);
-  const std::int64_t T = x.dim(2);
-  if (frames == T) return x;
-  Tensor y = Tensor::filled({1, M, frames, 1}, 0, x.backend());
-  for (std::int64_t m = 0; m < M; ++m) {
-    for (std::int64_t t = 0; t < (repeat ? frames : T); ++t) y.data()[m * frames + t] = x.data()[m * T + t % T];
-  }
+// [1,M,T,1] with longer rows: repeated from their start, or with zeros behind.
+Tensor repeated(const Tensor& x, std::int64_t frames) {
+  if (frames == x.dim(2)) return x;
+  Tensor y({1, x.dim(1), frames, 1}, x.backend());
+  mel_repeat({.x = rows_of(x), .y = rows_of(y)}, x.context());
+  return y;
+}
+
+Tensor padded(const Tensor& x, std::int64_t frames) {
+  if (frames == x.dim(2)) return x;
+  Tensor y({1, x.dim(1), frames, 1}, x.backend());
+  const Tensor zeros = Tensor::filled({x.dim(1), frames - x.dim(2)}, 0, x.backend());
+  concat2_forward<float>({.a = rows_of(x), .b = zeros, .y = rows_of(y)}, x.context());
   return y;
 }
 
@@ -65,7 +79,7 @@ Session::Session(std::shared_ptr<const Model> model)
 NetworkOutputs Session::run_log_mel(View<const float> log_mel, TaskSet tasks) const {
   DCASE_CHECK(log_mel.rank == 3, "session: log-mel has shape ", shape_string(log_mel), ", expected [N,128,T]");
   Tensor x({log_mel.dim(0), log_mel.dim(1), log_mel.dim(2), 1}, model_->backend());
-  std::copy_n(log_mel.data, log_mel.size(), x.data());
+  x.copy_from(std::span(log_mel.data, static_cast<std::size_t>(log_mel.size())));
   const Outputs out = model_->network().forward(Variable(std::move(x)), tasks, Pass{});
   return {.asc = out.asc.value(), .tag = out.tag.value(), .sed = out.sed.value()};
 }
@@ -174,24 +188,26 @@ void Predictor::run_asc(std::int64_t first) {
   const Tensor logits = session_->model().network().forward(Variable(x), Task::kAsc, Pass{}).asc.value();
   const Tensor y = logits.like();
   softmax_forward<float>({.x = logits, .y = y}, y.context());
-  for (std::size_t k = 0; k < asc_sum_.size(); ++k) asc_sum_[k] += static_cast<double>(y.data()[k]);
+  const std::vector<float> p = y.to_vector();
+  for (std::size_t k = 0; k < asc_sum_.size(); ++k) asc_sum_[k] += static_cast<double>(p[k]);
   ++asc_windows_;
 }
 
 void Predictor::run_tag(std::int64_t first, std::int64_t count) {
   const Tensor x = features(samples(first, count), *session_);
-  const Tensor wide = widened(x, doubled_frames(x.dim(2), kFramesPerStep), true);
+  const Tensor wide = repeated(x, doubled_frames(x.dim(2), kFramesPerStep));
   const Tensor logits = session_->model().network().forward(Variable(wide), Task::kTag, Pass{}).tag.value();
   const Tensor y = logits.like();
   sigmoid_forward<float>({.x = logits, .y = y}, y.context());
-  for (std::size_t k = 0; k < tag_sum_.size(); ++k) tag_sum_[k] += static_cast<double>(y.data()[k]);
+  const std::vector<float> p = y.to_vector();
+  for (std::size_t k = 0; k < tag_sum_.size(); ++k) tag_sum_[k] += static_cast<double>(p[k]);
   ++tag_windows_;
 }
 
 void Predictor::run_sed(std::int64_t first, std::int64_t count, bool last) {
   const Windows w(session_->mel().parameters());
   const Tensor x = features(samples(first, count), *session_);
-  const Tensor wide = widened(x, ceil_div(x.dim(2), kFramesPerStep) * kFramesPerStep, false);
+  const Tensor wide = padded(x, ceil_div(x.dim(2), kFramesPerStep) * kFramesPerStep);
   const Tensor y = session_->model().network().forward(Variable(wide), Task::kSed, Pass{}).sed.value();
   const std::int64_t K = y.dim(2);
   // Label frames count from the start of the recording; what earlier windows decided stays.
@@ -199,7 +215,8 @@ void Predictor::run_sed(std::int64_t first, std::int64_t count, bool last) {
   const std::int64_t labels = std::min(y.dim(1), ceil_div(count, w.label_samples));
   const std::int64_t stop = last ? labels : labels - kSharedLabels;
   const std::int64_t start = static_cast<std::int64_t>(sed_.size()) / K - origin;
-  sed_.insert(sed_.end(), y.data() + start * K, y.data() + stop * K);
+  const std::vector<float> p = y.to_vector();
+  sed_.insert(sed_.end(), p.begin() + start * K, p.begin() + stop * K);
 }
 
 }  // namespace dcase

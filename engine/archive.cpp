@@ -427,6 +427,11 @@ void ArchiveWriter::add(const std::string& name, View<const float> view) {
   add(name, DType::kF32, {view.shape, view.shape + view.rank}, std::as_bytes(values));
 }
 
+void ArchiveWriter::add(const std::string& name, const Tensor& tensor) {
+  if (tensor.backend()->device().is_cpu()) return add(name, View<const float>(tensor));
+  add(name, tensor.shape(), tensor.to_vector());
+}
+
 template <class T>
 void ArchiveWriter::add_owned(const std::string& name, DType dtype, std::vector<std::int64_t> shape,
                               std::vector<T>&& values) {

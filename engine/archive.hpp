@@ -15,6 +15,7 @@
 #include <vector>
 
 #include "engine/files.hpp"
+#include "engine/tensor.hpp"
 #include "kernels/common/view.hpp"
 
 namespace dcase {
@@ -90,6 +91,8 @@ class ArchiveWriter {
  public:
   void add(const std::string& name, DType dtype, std::vector<std::int64_t> shape, std::span<const std::byte> bytes);
   void add(const std::string& name, View<const float> view);
+  /// From any device; what is not in the CPU's memory is copied.
+  void add(const std::string& name, const Tensor& tensor);
   void add(const std::string& name, std::vector<std::int64_t> shape, std::vector<float>&& values);
   void add(const std::string& name, std::vector<std::int64_t> shape, std::vector<double>&& values);
   void add(const std::string& name, std::vector<std::int64_t> shape, std::vector<std::int64_t>&& values);

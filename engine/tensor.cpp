@@ -89,25 +89,25 @@ void Tensor::copy_from(const Tensor& other) const {
   DCASE_CHECK(other.size() == size(), "tensor: cannot copy ", to_string(other.shape()), " into ", to_string(shape()));
   if (size() == 0) return;
   if (other.backend_->device() == backend_->device()) {
-    backend_->copy(view_.data, other.view_.data, size());
+    backend_->copy(view_.data, other.view_.data, bytes());
   } else if (other.backend_->device().is_cpu()) {
-    backend_->upload(view_.data, other.view_.data, size());
+    backend_->upload(view_.data, other.view_.data, bytes());
   } else {
     DCASE_CHECK(backend_->device().is_cpu(), "tensor: no copies from ", other.backend_->device().name(), " to ",
                 backend_->device().name());
-    other.backend_->download(view_.data, other.view_.data, size());
+    other.backend_->download(view_.data, other.view_.data, bytes());
   }
 }
 
-void Tensor::copy_from(const std::vector<float>& values) const {
+void Tensor::copy_from(std::span<const float> values) const {
   DCASE_CHECK(static_cast<std::int64_t>(values.size()) == size(), "tensor: ", values.size(), " values for shape ",
               to_string(shape()));
-  if (size() > 0) backend_->upload(view_.data, values.data(), size());
+  if (size() > 0) backend_->upload(view_.data, values.data(), bytes());
 }
 
 std::vector<float> Tensor::to_vector() const {
   std::vector<float> values(static_cast<std::size_t>(size()));
-  if (!values.empty()) backend_->download(values.data(), view_.data, size());
+  if (!values.empty()) backend_->download(values.data(), view_.data, bytes());
   return values;
 }
 

@@ -4,6 +4,7 @@
 #include <cstdint>
 #include <initializer_list>
 #include <memory>
+#include <span>
 #include <string>
 #include <vector>
 
@@ -56,10 +57,12 @@ class Tensor {
   /// From a tensor of the same size on the same device, or between the CPU and another device. Two backends of one
   /// device have streams of their own: the caller orders them.
   void copy_from(const Tensor& other) const;
-  void copy_from(const std::vector<float>& values) const;
+  void copy_from(std::span<const float> values) const;
   [[nodiscard]] std::vector<float> to_vector() const;
 
  private:
+  [[nodiscard]] std::size_t bytes() const { return static_cast<std::size_t>(size()) * sizeof(float); }
+
   BackendPtr backend_;
   std::shared_ptr<void> storage_;  // the arena's block
   View<float> view_;

@@ -1,7 +1,5 @@
 #include "train/checkpoint.hpp"
 
-#include <span>
-
 namespace dcase {
 namespace {
 
@@ -38,7 +36,7 @@ void save_checkpoint(const std::string& path, const Model& model, const Optimize
                       {"threads", state.threads}};
   ArchiveWriter writer;
   model.write(writer);
-  for (const auto& [name, tensor] : optimizer.state()) writer.add(kPrefix + name, View<const float>(tensor));
+  for (const auto& [name, tensor] : optimizer.state()) writer.add(kPrefix + name, tensor);
   writer.metadata(kTrain, train.dump());
   writer.write(path);
 }
@@ -74,7 +72,7 @@ void restore_checkpoint(const Archive& archive, Model& model, Optimizer& optimiz
   for (const auto& [name, tensor] : optimizer.state()) archive.require_shape(kPrefix + name, {tensor.size()});
   model.read_state(archive);
   for (const auto& [name, tensor] : optimizer.state()) {
-    archive.read_floats(kPrefix + name, std::span(tensor.data(), static_cast<std::size_t>(tensor.size())));
+    tensor.copy_from(archive.floats(kPrefix + name));
   }
   optimizer.set_steps(steps);
 }

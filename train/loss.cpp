@@ -1,53 +1,45 @@
 #include "train/loss.hpp"
 
 #include "kernels/bce/bce.hpp"
+#include "kernels/elementwise/elementwise.hpp"
 #include "kernels/softmax_xent/softmax_xent.hpp"
 
 namespace dcase {
 namespace {
 
-// Loss and gradient are one operator; forward asks for the loss, backward for the gradient times what arrives.
-// `run(loss, dx, scale, mode)` calls it.
+// Loss and gradient are one operator, run(loss, dx): backward only multiplies by what arrives.
 template <class Run>
 Loss record_loss(const char* name, const Variable& x, const Run& run) {
-  double value = 0;
-  run(View<double>(&value, {1}), View<float>(), 1.0, GradMode::kSet);
-  Tensor y({1}, x.value().backend());
-  y.fill(static_cast<float>(value));
-  Variable variable = record(name, y, {x}, [run](Grads& g) {
-    double unused = 0;
+  const BackendPtr& backend = x.value().backend();
+  Array<double> value(1, backend);
+  Tensor gradient = x.requires_grad() ? x.value().like() : Tensor();
+  run(value.view(), gradient.view());
+  Tensor y({1}, backend);
+  narrow<float>({.x = value.view(), .y = y}, backend->context());
+  Variable variable = record(name, y, {x}, [gradient](Grads& g) {
     const Gradient dx = g.in(0);
-    run(View<double>(&unused, {1}), dx.view, static_cast<double>(g.out().data()[0]), dx.mode);
+    scale_by<float>({.x = gradient, .s = g.out(), .y = dx.view, .mode = dx.mode}, gradient.context());
   });
-  return {.variable = std::move(variable), .value = value};
+  return {.variable = std::move(variable), .value = std::move(value)};
 }
 
 }  // namespace
 
 Loss task_loss(Task task, const Outputs& outputs, const Tensor& target) {
+  const Context& context = target.context();
   switch (task) {
     case Task::kAsc:
-      return record_loss(
-          "loss_asc", outputs.asc,
-          [x = outputs.asc.value(), target](View<double> loss, View<float> dx, double scale, GradMode mode) {
-            softmax_xent<float>(
-                {.logits = x, .target = target, .loss = loss, .dlogits = dx, .grad_scale = scale, .dlogits_mode = mode},
-                x.context());
-          });
+      return record_loss("loss_asc", outputs.asc, [&](View<double> loss, View<float> dx) {
+        softmax_xent<float>({.logits = outputs.asc.value(), .target = target, .loss = loss, .dlogits = dx}, context);
+      });
     case Task::kTag:
-      return record_loss(
-          "loss_tag", outputs.tag,
-          [x = outputs.tag.value(), target](View<double> loss, View<float> dx, double scale, GradMode mode) {
-            bce_logits<float>({.x = x, .target = target, .loss = loss, .dx = dx, .grad_scale = scale, .dx_mode = mode},
-                              x.context());
-          });
+      return record_loss("loss_tag", outputs.tag, [&](View<double> loss, View<float> dx) {
+        bce_logits<float>({.x = outputs.tag.value(), .target = target, .loss = loss, .dx = dx}, context);
+      });
     case Task::kSed:
-      return record_loss(
-          "loss_sed", outputs.sed,
-          [x = outputs.sed.value(), target](View<double> loss, View<float> dx, double scale, GradMode mode) {
-            bce<float>({.x = x, .target = target, .loss = loss, .dx = dx, .grad_scale = scale, .dx_mode = mode},
-                       x.context());
-          });
+      return record_loss("loss_sed", outputs.sed, [&](View<double> loss, View<float> dx) {
+        bce<float>({.x = outputs.sed.value(), .target = target, .loss = loss, .dx = dx}, context);
+      });
   }
   fail(ErrorKind::kArgument, "loss: unknown task");
 }

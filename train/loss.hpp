@@ -2,12 +2,16 @@
 /// The losses of the three tasks, each a mean over the elements of the batch.
 
 #include "dcasenet/network.hpp"
+#include "engine/array.hpp"
 
 namespace dcase {
 
 struct Loss {
-  Variable variable;  ///< one element, for backward
-  double value = 0;   ///< the same in double
+  Variable variable;    ///< one element, for backward
+  Array<double> value;  ///< the same in double, in the memory of the outputs' device
+
+  /// Waits for the device.
+  [[nodiscard]] double read() const { return value.to_vector()[0]; }
 };
 
 /// ASC: softmax cross-entropy, target [N,K] (one-hot or mixed).

@@ -46,7 +46,8 @@ double Optimizer::gradient_norm(const std::vector<Range>& ranges) const {
     const Tensor grad = p.leaf.grad();
     if (!grad.present()) continue;
     if (const std::int64_t at = first_not_finite<float>(grad, context); at >= 0) {
-      fail(ErrorKind::kNumeric, "the gradient of ", p.name, " is ", grad.data()[at], " at element ", at,
+      const float value = grad.reshaped({grad.size()}).slice(at, {1}).to_vector()[0];
+      fail(ErrorKind::kNumeric, "the gradient of ", p.name, " is ", value, " at element ", at,
            "; try a smaller train.lr or train.grad_clip");
     }
   }

@@ -72,7 +72,7 @@ Trainer::Trainer(std::shared_ptr<Model> model, std::vector<TaskPlan> tasks, Trai
     batchers_.push_back(std::make_shared<const Batcher>(plan.source, plan.batch, tables, loader));
   }
   state_.config = options_.config;
-  state_.device = model_->backend()->device().name();
+  state_.device = model_->backend()->name();
   state_.threads = omp_get_max_threads();
   options_.evaluation.split = Split::kValid;
 }
@@ -126,18 +126,24 @@ StepReport Trainer::train_step(const std::vector<Batch>& batches) {
                   .random = {.seed = options_.seed, .step = static_cast<std::uint32_t>(state_.step)},
                   .dropout = options_.dropout};
   model_->parameters().reset_grads();
+  std::vector<Loss> losses;
   for (std::size_t i = 0; i < batches.size(); ++i) {
     const Batch& batch = batches[i];
     const Variable x(batch.x.copied_to(model_->backend()));
     const Outputs out = model_->network().forward(x, batch.task, pass);
-    const Loss loss = task_loss(batch.task, out, batch.target.copied_to(model_->backend()));
-    if (!std::isfinite(loss.value)) {
-      fail(ErrorKind::kNumeric, "the ", task_name(batch.task), " loss is ", loss.value, " in step ", state_.step + 1,
+    losses.push_back(task_loss(batch.task, out, batch.target.copied_to(model_->backend())));
+    backward(losses.back().variable, static_cast<float>(tasks_[i].loss_weight));
+  }
+  // Read behind all of the work, which a device does on its own meanwhile.
+  for (std::size_t i = 0; i < batches.size(); ++i) {
+    const double loss = losses[i].read();
+    const char* const task = task_name(batches[i].task);
+    if (!std::isfinite(loss)) {
+      fail(ErrorKind::kNumeric, "the ", task, " loss is ", loss, " in step ", state_.step + 1,
            "; the last checkpoint is as it was; try a smaller train.lr or train.grad_clip");
     }
-    backward(loss.variable, static_cast<float>(tasks_[i].loss_weight));
-    report.losses[task_name(batch.task)] = loss.value;
-    report.loss += tasks_[i].loss_weight * loss.value;
+    report.losses[task] = loss;
+    report.loss += tasks_[i].loss_weight * loss;
   }
   report.gradient_norm = optimizer_.step(report.learning_rate);
   report.step = ++state_.step;

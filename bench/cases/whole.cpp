@@ -125,7 +125,7 @@ struct Training {
       const Outputs out = model.network().forward(Variable(b.x), b.task, pass);
       const Loss loss = task_loss(b.task, out, b.target);
       backward(loss.variable);
-      total += loss.value;
+      total += loss.read();
     }
     (void)optimizer.step(1e-3);
     return total;

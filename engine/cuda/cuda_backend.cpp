@@ -11,8 +11,9 @@ namespace {
 
 class CudaBackend final : public Backend {
  public:
-  CudaBackend(Device device, Precision precision) : stream_(device), arena_(device, stream_.handle()) {
-    context_ = {.device = device, .stream = stream_.handle(), .allocator = &arena_, .precision = precision};
+  CudaBackend(Device device, const BackendOptions& options)
+      : stream_(device), arena_(device, stream_.handle(), options.memory_limit) {
+    context_ = {.device = device, .stream = stream_.handle(), .allocator = &arena_, .precision = options.precision};
   }
 
   [[nodiscard]] Arena::Statistics memory() const override { return arena_.statistics(); }
@@ -20,24 +21,24 @@ class CudaBackend final : public Backend {
   void fill(float* data, std::int64_t count, float value) override {
     dcase::fill<float>({.y = View<float>(data, {count}), .value = value}, context_);
   }
-  void copy(float* to, const float* from, std::int64_t count) override {
-    transfer(to, from, count, cudaMemcpyDeviceToDevice);
+  void copy(void* to, const void* from, std::size_t bytes) override {
+    transfer(to, from, bytes, cudaMemcpyDeviceToDevice);
   }
   // The runtime stages pageable sources before it returns.
-  void upload(float* to, const float* host, std::int64_t count) override {
-    transfer(to, host, count, cudaMemcpyHostToDevice);
+  void upload(void* to, const void* host, std::size_t bytes) override {
+    transfer(to, host, bytes, cudaMemcpyHostToDevice);
   }
-  void download(float* host, const float* from, std::int64_t count) override {
-    transfer(host, from, count, cudaMemcpyDeviceToHost);
+  void download(void* host, const void* from, std::size_t bytes) override {
+    transfer(host, from, bytes, cudaMemcpyDeviceToHost);
     synchronise();
   }
   void synchronise() override { stream_.synchronize(); }
 
  private:
-  void transfer(float* to, const float* from, std::int64_t count, cudaMemcpyKind kind) {
-    if (count == 0) return;
+  void transfer(void* to, const void* from, std::size_t bytes, cudaMemcpyKind kind) {
+    if (bytes == 0) return;
     const DeviceGuard guard(device().index);
-    DCASE_CUDA_CALL(cudaMemcpyAsync(to, from, static_cast<std::size_t>(count) * sizeof(float), kind, stream_.native()));
+    DCASE_CUDA_CALL(cudaMemcpyAsync(to, from, bytes, kind, stream_.native()));
   }
 
   CudaStream stream_;
@@ -46,9 +47,9 @@ class CudaBackend final : public Backend {
 
 }  // namespace
 
-std::shared_ptr<Backend> make_cuda_backend(Device device, Precision precision) {
+std::shared_ptr<Backend> make_cuda_backend(Device device, const BackendOptions& options) {
   static_cast<void>(choose_device(device.name()));  // throws where it cannot be used, with the reason
-  return std::make_shared<CudaBackend>(device, precision);
+  return std::make_shared<CudaBackend>(device, options);
 }
 
 }  // namespace dcase

@@ -6,6 +6,6 @@
 namespace dcase {
 
 /// Throws Error(kDevice) where there is no such device, CudaError for what the runtime refuses.
-[[nodiscard]] std::shared_ptr<Backend> make_cuda_backend(Device device, Precision precision);
+[[nodiscard]] std::shared_ptr<Backend> make_cuda_backend(Device device, const BackendOptions& options);
 
 }  // namespace dcase

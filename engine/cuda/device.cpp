@@ -128,16 +128,8 @@ bool runs_on(const std::string& built, int major, int minor) {
 DeviceChoice choose_device(const std::string& text, const std::string& built) {
   if (text == "cpu") return {{}, "the CPU, as asked for"};
   if (text == "auto") return choose_automatically(built);
-  int index = 0;
-  const std::string prefix = "cuda:";
-  bool understood = text == "cuda";
-  if (text.compare(0, prefix.size(), prefix) == 0) {
-    const char* const last = text.data() + text.size();
-    const auto parsed = std::from_chars(text.data() + prefix.size(), last, index);
-    understood = parsed.ec == std::errc{} && parsed.ptr == last && index >= 0;
-  }
-  if (!understood) fail(ErrorKind::kUsage, "device '", text, "': it may be auto, cpu, cuda or cuda:N");
-  return {{DeviceType::kCuda, index}, describe(usable(index, built)) + ", as asked for"};
+  const Device device = parse_device(text);
+  return {device, describe(usable(device.index, built)) + ", as asked for"};
 }
 
 }  // namespace dcase

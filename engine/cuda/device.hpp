@@ -4,7 +4,7 @@
 #include <string>
 #include <vector>
 
-#include "kernels/common/context.hpp"
+#include "engine/backend.hpp"
 #include "kernels/common/error.hpp"
 
 namespace dcase {
@@ -58,14 +58,8 @@ struct CudaDeviceInfo {
 /// architecture with a letter (90a) only on its own, and virtual code on everything newer.
 [[nodiscard]] bool runs_on(const std::string& built, int major, int minor);
 
-struct DeviceChoice {
-  Device device;
-  std::string reason;  // one sentence, for the log
-};
-
-/// "cpu", "cuda" (the first device), "cuda:N" or "auto": the first CUDA device that can be used, otherwise the CPU.
-/// `cuda` where there is none, or none that runs code for `built`, throws DeviceError with the reason; any other text
-/// throws Error(kUsage).
-[[nodiscard]] DeviceChoice choose_device(const std::string& text, const std::string& built = built_architectures());
+/// choose_device (engine/backend.hpp) for a program that holds code for `built`. Throws DeviceError for a device that
+/// is not there or cannot run it.
+[[nodiscard]] DeviceChoice choose_device(const std::string& text, const std::string& built);
 
 }  // namespace dcase

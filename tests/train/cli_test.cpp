@@ -41,15 +41,12 @@ TEST_CASE("cli: a verb gets the common options from either side of its name", "[
   for (const auto& arguments : {std::vector<const char*>{"--threads", "3", "train", "--config", "x"},
                                 std::vector<const char*>{"train", "--config", "x", "--threads", "3"}}) {
     int threads = 0;
-    bool cpu = false;
     const Outcome o = run(arguments, [&](Environment& e) {
       threads = e.threads;
-      cpu = e.device.is_cpu();
       return 1;
     });
     CHECK(o.code == 1);
     CHECK(threads == 3);
-    CHECK(cpu);
     CHECK(o.err.empty());
   }
 }
@@ -110,13 +107,30 @@ TEST_CASE("cli: each kind of error has its exit code and one line", "[cli]") {
 }
 
 TEST_CASE("cli: a device without a backend is an error, never another device", "[cli]") {
-  CHECK(parse_device("auto").is_cpu());
-  CHECK(parse_device("cpu").is_cpu());
-  for (const char* device : {"cuda", "cuda:1"}) {
+  for (const char* device : {"cuda:99", "cuda:100"}) {
     const Outcome o = run({"--device", device, "data", "verify"});
     CHECK(o.code == kExitDevice);
-    CHECK(o.err.find("do not run on CUDA yet") != std::string::npos);
+    CHECK(o.err.find("dcasenet: error: ") != std::string::npos);
   }
+  for (const char* device : {"gpu", "cuda:", "cuda:x"}) {
+    const Outcome o = run({"--device", device, "data", "verify"});
+    CHECK(o.code == kExitUsage);
+    CHECK(o.err.find("it may be auto, cpu, cuda or cuda:N") != std::string::npos);
+  }
+}
+
+TEST_CASE("cli: the device is named when it is opened, with the reason", "[cli]") {
+  const Outcome o = run({"--device", "cpu", "data", "verify"}, [](Environment& e) {
+    CHECK(e.backend()->device().is_cpu());
+    return e.backend() == e.backend() ? 0 : 1;
+  });
+  CHECK(o.code == kExitOk);
+  CHECK(o.err == "device: the CPU, as asked for\n");
+  const Outcome bf16 = run({"--device", "cpu", "--precision", "bf16", "data", "verify"},
+                           [](Environment& e) { return e.backend() != nullptr ? 0 : 1; });
+  CHECK(bf16.code == kExitUsage);
+  CHECK(bf16.err.find("the CPU computes in fp32 alone") != std::string::npos);
+  CHECK(run({"--precision", "fp16", "data", "verify"}).code == kExitUsage);
 }
 
 TEST_CASE("cli: output that cannot be written is an error", "[cli]") {

@@ -38,12 +38,15 @@ std::string exit_code_help() {
          "  130  interrupted\n";
 }
 
-Device parse_device(const std::string& text) {
-  if (text == "auto" || text == "cpu") return {};
-  if (text == "cuda" || text.rfind("cuda:", 0) == 0) {
-    fail(ErrorKind::kDevice, "--device ", text, ": the networks do not run on CUDA yet; use --device cpu");
+const BackendPtr& Environment::backend() {
+  if (backend_ != nullptr) return backend_;
+  const DeviceChoice choice = choose_device(device_);
+  if (choice.device.is_cpu() && options_.precision != Precision::kFp32) {
+    fail(ErrorKind::kUsage, "--precision: the CPU computes in fp32 alone (", choice.reason, ")");
   }
-  fail(ErrorKind::kUsage, "--device ", in_quotes(text), " is not one of auto, cpu, cuda, cuda:N");
+  backend_ = Backend::on(choice.device, options_);
+  console.info(fmt::format("device: {}", choice.reason));
+  return backend_;
 }
 
 Program::Program(std::ostream& out, std::ostream& err)
@@ -57,6 +60,12 @@ Program::Program(std::ostream& out, std::ostream& err)
   app_.set_version_flag("--version", version_text, "version of the program and of what it was built with");
   app_.add_option("--threads", threads_, "threads to compute with (all cores)")->check(CLI::Range(1, 1024));
   app_.add_option("--device", device_, "auto, cpu or cuda[:N] (auto)");
+  const std::map<std::string, Precision> precisions = {
+      {"fp32", Precision::kFp32}, {"tf32", Precision::kTf32}, {"bf16", Precision::kBf16}};
+  app_.add_option("--precision", backend_.precision, "of matrix products on CUDA: fp32, tf32 or bf16 (fp32)")
+      ->transform(CLI::CheckedTransformer(precisions).description(""));
+  app_.add_option("--device-memory", backend_.memory_limit, "at most so much of a CUDA device's, as in 6GB (all)")
+      ->transform(CLI::AsSizeValue(false).description(""));
   app_.add_flag("-q,--quiet", quiet_, "no progress and no remarks, only warnings and errors");
   app_.fallthrough();
 }
@@ -140,9 +149,11 @@ int Program::parse_and_run(int argc, const char* const* argv) {
   }
 
   Console console(err_, Console::for_stderr(quiet_));
-  const Device device = parse_device(device_);
+  // What was asked for by name is there, or nothing is done.
+  if (device_ != "auto") static_cast<void>(choose_device(device_));
   if (threads_ > 0) omp_set_num_threads(threads_);
-  Environment environment{.console = console, .device = device, .threads = omp_get_max_threads()};
+  Environment environment(console, device_, backend_);
+  environment.threads = omp_get_max_threads();
   const int code = action->second(environment);
   // Results that could not be written are no results: a full disk behind a redirection shows here.
   out_.flush();

@@ -18,17 +18,28 @@
 #include <map>
 #include <string>
 
-#include "kernels/common/context.hpp"
+#include "engine/backend.hpp"
 #include "train/cli/exit_codes.hpp"
 #include "train/cli/progress.hpp"
 
 namespace dcase::cli {
 
 /// What the common options came to.
-struct Environment {
+class Environment {
+ public:
+  Environment(Console& c, std::string device, const BackendOptions& options)
+      : console(c), device_(std::move(device)), options_(options) {}
+
+  /// The device that was asked for, opened and named on the console the first time.
+  [[nodiscard]] const BackendPtr& backend();
+
   Console& console;
-  Device device;
   int threads = 1;  ///< OpenMP uses them already
+
+ private:
+  std::string device_;
+  BackendOptions options_;
+  BackendPtr backend_;
 };
 
 /// Returns an exit code, or throws.
@@ -60,11 +71,8 @@ class Program {
   std::map<const CLI::App*, Action> actions_;
   int threads_ = 0;  // 0: as OpenMP says
   std::string device_ = "auto";
+  BackendOptions backend_;
   bool quiet_ = false;
 };
-
-/// "auto", "cpu", "cuda" or "cuda:N". Throws Error(kDevice) for a device that this build has no backend for, and
-/// Error(kUsage) for anything else: never another device than the one asked for.
-[[nodiscard]] Device parse_device(const std::string& text);
 
 }  // namespace dcase::cli

@@ -55,7 +55,7 @@ int eval(const Options& o, Environment& environment) {
   }
   const bool reference = o.metrics == "reference";
   EvaluateOptions options = evaluate_options(o, reference);
-  const Session session(std::make_shared<const Model>(Model::load(o.model)));
+  const Session session(std::make_shared<const Model>(Model::load(o.model, environment.backend())));
   nlohmann::ordered_json json = {
       {"model", o.model}, {"metrics", o.metrics}, {"tasks", nlohmann::ordered_json::array()}};
   bool any = false;

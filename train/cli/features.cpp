@@ -36,9 +36,10 @@ void write_npy(const std::string& path, const Tensor& x) {
   text += static_cast<char>(header.size() & 0xFFU);
   text += static_cast<char>(header.size() >> 8U);
   text += header;
+  const std::vector<float> values = x.to_vector();
   atomic_write(path, [&](OutputFile& file) {
     file.write(text);
-    file.write(std::as_bytes(std::span(x.data(), static_cast<std::size_t>(x.size()))));
+    file.write(std::as_bytes(std::span(values)));
   });
 }
 
@@ -53,17 +54,17 @@ int features(const Options& options, Environment& environment) {
   if (pcm.size() < 2)
     fail(ErrorKind::kData, options.input, ": ", pcm.size(), " samples at 24 kHz, at least 2 are needed");
 
-  const BackendPtr backend = Backend::cpu();
+  const BackendPtr& backend = environment.backend();
   const MelTables tables;
   const Tensor x({tables.parameters().mels, mel_frames(static_cast<std::int64_t>(pcm.size()))}, backend);
-  mel_forward(MelForward{.pcm = View<const float>(pcm.data(), {static_cast<std::int64_t>(pcm.size())}), .out = x},
-              tables, backend->context());
+  const Tensor samples = Tensor::from({static_cast<std::int64_t>(pcm.size())}, pcm, backend);
+  mel_forward(MelForward{.pcm = View<const float>(samples), .out = x}, tables, backend->context());
   if (!options.raw) mel_normalize({.x = x, .mean = {}, .std = {}}, tables.parameters(), backend->context());
   if (npy) {
     write_npy(options.output, x);
   } else {
     ArchiveWriter writer;
-    writer.add("log_mel", View<const float>(x));
+    writer.add("log_mel", x);
     writer.metadata("normalised", options.raw ? "no" : "yes");
     writer.write(options.output);
   }

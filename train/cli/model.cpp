@@ -61,7 +61,7 @@ struct ForwardOptions {
 
 // Each tensor of the input, [N,128,T] or [N,1,128,T], goes through the network; outputs are NAME.asc and so on.
 int forward(const ForwardOptions& options, Environment& environment) {
-  const Session session(std::make_shared<const Model>(Model::load(options.model)));
+  const Session session(std::make_shared<const Model>(Model::load(options.model, environment.backend())));
   const Archive input = Archive::open(options.input);
   ArchiveWriter writer;
   std::vector<NetworkOutputs> keep;  // the writer does not copy
@@ -75,9 +75,9 @@ int forward(const ForwardOptions& options, Environment& environment) {
     }
     const std::vector<float> x = input.floats(tensor.name);
     keep.push_back(session.run_log_mel({x.data(), {shape[0], shape[1], shape[2]}}));
-    writer.add(tensor.name + ".asc", View<const float>(keep.back().asc));
-    writer.add(tensor.name + ".sed", View<const float>(keep.back().sed));
-    writer.add(tensor.name + ".tag", View<const float>(keep.back().tag));
+    writer.add(tensor.name + ".asc", keep.back().asc);
+    writer.add(tensor.name + ".sed", keep.back().sed);
+    writer.add(tensor.name + ".tag", keep.back().tag);
   }
   if (keep.empty()) fail(ErrorKind::kData, options.input, ": no tensors");
   writer.write(options.output);

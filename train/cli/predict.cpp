@@ -80,7 +80,7 @@ int predict(Options& options, Environment& environment) {
   for (const std::string& task : options.tasks) tasks = tasks | parse_task(task);
   if (options.tasks.empty()) tasks = TaskSet::all();
   const std::vector<std::string> files = expand(options.inputs);
-  const Session session(std::make_shared<const Model>(Model::load(options.model)));
+  const Session session(std::make_shared<const Model>(Model::load(options.model, environment.backend())));
   PredictionReport report(session.model().info().labels, options.rules,
                           {.json = options.json, .csv = options.csv, .labels = options.labels});
 

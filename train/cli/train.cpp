@@ -104,8 +104,11 @@ ModelInfo model_info(const TrainConfig& config, const std::vector<TaskPlan>& pla
   return info;
 }
 
-std::shared_ptr<Model> make_model(const TrainConfig& config, const std::vector<TaskPlan>& plans, Console& console) {
-  auto model = std::make_shared<Model>(Model::create(model_info(config, plans), config.train.seed));
+std::shared_ptr<Model> make_model(const TrainConfig& config, const std::vector<TaskPlan>& plans,
+                                  Environment& environment) {
+  Console& console = environment.console;
+  auto model =
+      std::make_shared<Model>(Model::create(model_info(config, plans), config.train.seed, environment.backend()));
   if (config.init.empty()) return model;
   const std::vector<std::string> drawn = model->read_matching(Archive::open(config.init), config.train.seed);
   const std::size_t all = model->parameters().entries().size();
@@ -161,9 +164,10 @@ int train(const Options& options, Environment& environment) {
     const TrainState state = read_train_state(*checkpoint);
     nlohmann::json resolved = state.config;
     config = with_overrides(config_from_json(resolved, last), options.set);
-    if (state.threads != environment.threads || state.device != environment.device.name()) {
+    const std::string device = environment.backend()->name();
+    if (state.threads != environment.threads || state.device != device) {
       console.warn(fmt::format("the run was on {} with {} threads, this is {} with {}: results may differ in rounding",
-                               state.device, state.threads, environment.device.name(), environment.threads));
+                               state.device, state.threads, device, environment.threads));
     }
   } else {
     if (fs::exists(last)) {
@@ -174,7 +178,7 @@ int train(const Options& options, Environment& environment) {
   }
 
   const std::vector<TaskPlan> plans = open_tasks(config, environment);
-  std::shared_ptr<Model> model = make_model(config, plans, console);
+  std::shared_ptr<Model> model = make_model(config, plans, environment);
   std::error_code error;
   fs::create_directories(options.run, error);
   if (error) fail(ErrorKind::kIo, options.run, ": cannot be created: ", error.message());
@@ -188,7 +192,7 @@ int train(const Options& options, Environment& environment) {
   const std::int64_t first = trainer.state().step;
   console.info(fmt::format("DcaseNet v{} width {}: {} parameters; steps {} to {} on {}, {} threads",
                            config.model.version, config.model.width, model->parameters().parameter_count(), first + 1,
-                           config.train.steps, environment.device.name(), environment.threads));
+                           config.train.steps, environment.backend()->name(), environment.threads));
   TrainOutcome outcome = TrainOutcome::kFinished;
   {
     Display display(console, config.train.steps, first);

@@ -21,7 +21,7 @@ struct Options {
 };
 
 int verify(const Options& options, Environment& environment) {
-  const auto backend = Backend::on(environment.device);
+  const BackendPtr& backend = environment.backend();
   bool passed = true;
   for (const std::string& file : options.files) {
     environment.console.info(fmt::format("{}: computing ...", file));

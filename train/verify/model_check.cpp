@@ -24,14 +24,14 @@ constexpr std::int64_t kMelRows = 128;
   if (info.dtype != DType::kI64) return Tensor::from(info.shape, file.floats(name), backend);
   constexpr std::int64_t kScenes = 10;
   const std::vector<std::int64_t> labels = file.integers(name);
-  const Tensor rows = Tensor::filled({static_cast<std::int64_t>(labels.size()), kScenes}, 0, backend);
+  std::vector<float> rows(labels.size() * kScenes);
   for (std::size_t i = 0; i < labels.size(); ++i) {
     if (labels[i] < 0 || labels[i] >= kScenes) {
       fail(ErrorKind::kData, "'", file.path(), "', tensor '", name, "': class ", labels[i], " of ", kScenes);
     }
-    rows.data()[static_cast<std::int64_t>(i) * kScenes + labels[i]] = 1;
+    rows[i * kScenes + static_cast<std::size_t>(labels[i])] = 1;
   }
-  return rows;
+  return Tensor::from({static_cast<std::int64_t>(labels.size()), kScenes}, rows, backend);
 }
 
 /// [N,1,128,T] is [N,128,T,1] in memory.

@@ -160,7 +160,7 @@ class ModelCheck {
       const Outputs outputs = training_pass(task);
       if (compare_outputs) checker_.compare("train." + upper(task), output(outputs, task).value().to_vector());
       const Loss loss = task_loss(task, outputs, inputs_.y(upper(task)));
-      losses.push_back(loss.value);
+      losses.push_back(loss.read());
       variables.push_back(loss.variable);
     }
     for (const Variable& variable : variables) backward(variable);

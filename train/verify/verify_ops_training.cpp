@@ -1,3 +1,4 @@
+#include "engine/array.hpp"
 #include "kernels/adam/adam.hpp"
 #include "kernels/bce/bce.hpp"
 #include "kernels/common/error.hpp"
@@ -15,23 +16,22 @@ namespace {
 [[nodiscard]] Tensor one_hot(const std::string& name, const std::vector<std::int64_t>& labels, std::int64_t classes,
                              const BackendPtr& backend) {
   const auto items = static_cast<std::int64_t>(labels.size());
-  const Tensor rows = Tensor::filled({items, classes}, 0, backend);
+  std::vector<float> rows(static_cast<std::size_t>(items * classes));
   for (std::int64_t i = 0; i < items; ++i) {
     const std::int64_t label = labels[static_cast<std::size_t>(i)];
     DCASE_CHECK(label >= 0 && label < classes, name, ": class ", label, " of ", classes);
-    rows.data()[i * classes + label] = 1;
+    rows[static_cast<std::size_t>(i * classes + label)] = 1;
   }
-  return rows;
+  return Tensor::from({items, classes}, rows, backend);
 }
 
 /// lam * x + (1 - lam) * x[perm] with the file's lam and perm.
 [[nodiscard]] Tensor mixed(const OpsCheck& c, const Tensor& x) {
   const std::vector<double> lam = c.checker.doubles("mixup.lam");
-  const std::vector<std::int64_t> perm = c.checker.integers("mixup.perm");
+  const auto perm = Array<std::int64_t>::from(c.checker.integers("mixup.perm"), c.backend);
   DCASE_CHECK(lam.size() == 1, "mixup.lam: ", lam.size(), " numbers, expected 1");
   const Tensor y = x.like();
-  mixup<float>({.x = x, .perm = {perm.data(), {static_cast<std::int64_t>(perm.size())}}, .lam = lam[0], .y = y},
-               c.backend->context());
+  mixup<float>({.x = x, .perm = perm.view(), .lam = lam[0], .y = y}, c.backend->context());
   return y;
 }
 
@@ -52,8 +52,8 @@ void check_loss(const OpsCheck& c) {
                                 : as_stored(c.checker, c.key("t"), c.backend);
   if (fits("mixup*", c.group)) target = mixed(c, target);
   const Tensor dx = x.like();
-  double value = 0;
-  const View<double> loss(&value, {1});
+  const Array<double> value(1, c.backend);
+  const View<double> loss = value.view();
   const Context& context = c.backend->context();
   if (cross_entropy) {
     softmax_xent<float>({.logits = x, .target = target, .loss = loss, .dlogits = dx}, context);
@@ -62,7 +62,7 @@ void check_loss(const OpsCheck& c) {
   } else {
     bce<float>({.x = x, .target = target, .loss = loss, .dx = dx}, context);
   }
-  c.checker.compare(c.key("loss"), std::vector<double>{value});
+  c.checker.compare(c.key("loss"), value.to_vector());
   c.checker.compare(c.key("dx"), dx.to_vector());
 }
 
