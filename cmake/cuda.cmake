@@ -33,8 +33,10 @@ if(DCASE_NVCC AND NOT DCASE_CUDA STREQUAL "OFF")
   endif()
 endif()
 if(DCASE_HAS_CUDA)
-  # Kernels are built for sm_80 and, as PTX, for everything newer; what needs more stands in files of its own.
-  set(CMAKE_CUDA_ARCHITECTURES 80)
+  # Compiled for sm_80 and for Hopper with all it has (90a code runs on nothing newer), and as PTX for everything else.
+  set(CMAKE_CUDA_ARCHITECTURES 80-real 90a-real 80-virtual)
+  # std::array in Philox needs the relaxed constexpr.
+  set(DCASE_NVCC_OPTIONS --expt-relaxed-constexpr -Xptxas=-warn-spills -Xcompiler=-Wall,-Wextra,-Wno-restrict)
   set(CMAKE_CUDA_COMPILER ${DCASE_NVCC})
   set(CMAKE_CUDA_HOST_COMPILER ${CMAKE_CXX_COMPILER})
   enable_language(CUDA)

@@ -68,7 +68,7 @@ build() {
   for target in "$@"; do arguments+=(--target "$target"); done
   need_cmake
   if command -v ccache >/dev/null; then
-    launcher=(-DCMAKE_CXX_COMPILER_LAUNCHER=ccache)
+    launcher=(-DCMAKE_CXX_COMPILER_LAUNCHER=ccache -DCMAKE_CUDA_COMPILER_LAUNCHER=ccache)
     export CCACHE_BASEDIR=$PWD CCACHE_NOHASHDIR=true  # a clone in another folder finds the same objects
   fi
   mkdir -p "build/$preset"

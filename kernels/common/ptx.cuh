@@ -8,6 +8,12 @@
 #include "kernels/common/dialect.cuh"
 #include "kernels/common/fragments.hpp"
 
+// Where the functions of sm_90 are: kernels that call them have their bodies under it, since the kernels themselves
+// must exist in every pass of the compiler.
+#if !defined(__CUDA_ARCH__) || __CUDA_ARCH__ >= 900
+#define DCASE_SM90
+#endif
+
 #ifdef DCASE_EMULATED
 #include "emulated_ptx.hpp"  // tests/emulator
 #else
@@ -99,7 +105,7 @@ __device__ __forceinline__ void named_barrier_arrive(int id, int threads) {
   asm volatile("bar.arrive %0, %1;" ::"r"(id), "r"(threads) : "memory");
 }
 
-#if !defined(__CUDA_ARCH__) || __CUDA_ARCH__ >= 900
+#ifdef DCASE_SM90
 // --- sm_90 and later
 
 /// Four 8x8 matrices from registers to shared memory; addresses and registers as in ldmatrix_x4.

@@ -1,9 +1,9 @@
 #pragma once
-/// A CUDA context on the fake runtime, and buffers that go there and back, for tests of operators.
+/// A CUDA context, and buffers that go there and back, for tests of operators.
 
 #include "engine/cuda/device_arena.hpp"
-#include "tests/emulator/host_fixture.hpp"
-#include "tests/emulator/schedules.hpp"
+#include "tests/cuda/cuda_test.hpp"
+#include "tests/cuda/device_buffer.hpp"
 #include "tests/support/compare.hpp"
 
 namespace dcase::test {

@@ -1,6 +1,6 @@
 #pragma once
-/// Kernels that show what each function of kernels/common/ptx.cuh does: registers and memory as the lanes see them. On
-/// a GPU the same kernels write the reference tables.
+// Kernels that show what each function of kernels/common/ptx.cuh does: registers and memory as the lanes see them.
+// Those of sm_90 do nothing elsewhere.
 
 #include "kernels/common/ptx.cuh"
 
@@ -57,27 +57,7 @@ __global__ void __launch_bounds__(32) mma_kernel(const std::uint32_t* a, const s
 }
 
 __global__ void __launch_bounds__(32) to_tf32_kernel(const float* x, std::uint32_t* bits) {
-  bits[threadIdx.x] = to_tf32(x[threadIdx.x]);
-}
-
-enum class CopyBug { kNone, kNoWait, kWrongGroup };
-
-/// y = x by cp.async in two groups of 64 x 16 bytes, the first `valid` bytes of each of thread 0's pieces.
-template <CopyBug kBug>
-__global__ void __launch_bounds__(64) copy_async_kernel(const float* x, float* y, unsigned valid) {
-  DCASE_SHARED(float4, tile, [2][64]);
-  const unsigned t = threadIdx.x;
-  DCASE_UNROLL for (unsigned g = 0; g < 2; ++g) {
-    copy_async_16(&tile[g][t], x + (g * 64 + t) * 4, t == 0 ? valid : 16);
-    copy_async_commit();
-  }
-  if (kBug == CopyBug::kNone) copy_async_wait<1>();
-  if (kBug == CopyBug::kWrongGroup) copy_async_wait<2>();
-  if (kBug != CopyBug::kNoWait) __syncthreads();
-  reinterpret_cast<float4*>(y)[63 - t] = tile[0][63 - t];
-  copy_async_wait<0>();
-  __syncthreads();
-  reinterpret_cast<float4*>(y)[64 + 63 - t] = tile[1][63 - t];
+  bits[threadIdx.x] = dcase::to_tf32(x[threadIdx.x]);
 }
 
 /// A ring of two tiles between a producer warp and consumer warps over named barriers: y[i] = 2 * x[i] for 8 x 32
@@ -100,54 +80,21 @@ __global__ void __launch_bounds__(64) named_barrier_kernel(const float* x, float
   }
 }
 
-#if !defined(__CUDA_ARCH__) || __CUDA_ARCH__ >= 900
-
-enum class RingBug { kNone, kConsumerDoesNotWait, kProducerDoesNotWait };
-
-/// The same ring with bulk copies and mbarriers, one producing thread: y = x of `rounds` x 128 floats.
-template <RingBug kBug>
-__global__ void __launch_bounds__(64) bulk_ring_kernel(const float* x, float* y, int rounds) {
-  DCASE_SHARED(float4, ring, [2][32]);
-  DCASE_SHARED(std::uint64_t, full, [2]);
-  DCASE_SHARED(std::uint64_t, empty, [2]);
-  if (threadIdx.x == 0) {
-    for (int s = 0; s < 2; ++s) {
-      mbarrier_init(&full[s], 1);
-      mbarrier_init(&empty[s], 32);
-    }
-  }
-  __syncthreads();
-  if (threadIdx.x == 32) {
-    for (int round = 0; round < rounds; ++round) {
-      const int s = round % 2;
-      const auto use = static_cast<unsigned>(round / 2);
-      if (round >= 2 && kBug != RingBug::kProducerDoesNotWait) mbarrier_wait(&empty[s], (use - 1) % 2);
-      mbarrier_arrive_expect(&full[s], 512);
-      copy_bulk(ring[s], x + round * 128, 512, &full[s]);
-    }
-  } else if (threadIdx.x < 32) {
-    for (int round = 0; round < rounds; ++round) {
-      const int s = round % 2;
-      const auto use = static_cast<unsigned>(round / 2);
-      if (kBug != RingBug::kConsumerDoesNotWait) mbarrier_wait(&full[s], use % 2);
-      reinterpret_cast<float4*>(y)[static_cast<unsigned>(round) * 32 + threadIdx.x] = ring[s][threadIdx.x];
-      mbarrier_arrive(&empty[s]);
-    }
-  }
-}
-
 /// words[32,4] registers of lanes -> tile [32,8] by stmatrix.
 __global__ void __launch_bounds__(32) stmatrix_kernel(const std::uint32_t* words, std::uint16_t* tile) {
+#ifdef DCASE_SM90
   DCASE_SHARED(uint4, rows, [32]);
   const unsigned lane = threadIdx.x;
   const unsigned r[4] = {words[lane * 4], words[lane * 4 + 1], words[lane * 4 + 2], words[lane * 4 + 3]};
   stmatrix_x4(&rows[lane], r);
   __syncwarp();
   reinterpret_cast<uint4*>(tile)[lane] = rows[lane];
+#endif
 }
 
 /// Blocks of a cluster read each other's shared memory: y[block] = sum of the ranks + 1 of its cluster.
 __global__ void __launch_bounds__(32) cluster_sum_kernel(float* y, int blocks) {
+#ifdef DCASE_SM90
   DCASE_SHARED(float, mine, [1]);
   if (threadIdx.x == 0) mine[0] = static_cast<float>(cluster_rank() + 1);
   cluster_sync();
@@ -157,7 +104,7 @@ __global__ void __launch_bounds__(32) cluster_sum_kernel(float* y, int blocks) {
     y[blockIdx.x] = sum;
   }
   cluster_sync();  // nobody ends while others read its memory
-}
 #endif
+}
 
 }  // namespace dcase::layouts

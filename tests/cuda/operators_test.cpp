@@ -10,11 +10,9 @@
 #include "kernels/gemm/gemm.hpp"
 #include "kernels/gemm/gemm_ref.hpp"
 #include "kernels/reduce/reduce.hpp"
-#include "tests/emulator/cuda_context.hpp"
+#include "tests/cuda/cuda_context.hpp"
 
 namespace dcase::test {
-
-using emulator::for_each_schedule;
 
 namespace {
 
@@ -96,6 +94,36 @@ TEST_CASE("cuda elementwise: equals the double reference", "[cuda]") {
         [=](auto a, auto b, auto y, auto& c) { tanh_backward<double>({.y = a, .dy = b, .dx = y, .dx_mode = mode}, c); },
         3e-6);
   }
+}
+
+TEST_CASE("cuda elementwise: a factor from memory, and rounding from double", "[cuda]") {
+  const FreshRuntime fresh;
+  for_each_schedule([] {
+    const CudaContext context;
+    const DeviceBuffer<float> x(1029);
+    const DeviceBuffer<float> s(1);
+    const DeviceBuffer<float> y(1029);
+    const DeviceBuffer<double> wide(1029);
+    std::vector<float> in(1029);
+    std::vector<double> in_wide(1029);
+    for (std::size_t i = 0; i < in.size(); ++i) {
+      in_wide[i] = 1.0 / static_cast<double>(i + 3);
+      in[i] = static_cast<float>(in_wide[i]) - 0.1F;
+    }
+    x.upload(in);
+    wide.upload(in_wide);
+    s.upload({-2.0F});
+    const std::initializer_list<std::int64_t> shape = {1029};
+    scale_by<float>({.x = View<float>(x.data(), shape), .s = View<float>(s.data(), {1}), .y = {y.data(), shape}},
+                    context);
+    context.stream().synchronize();
+    for (float& v : in) v *= -2.0F;
+    CHECK(y.download() == in);
+    narrow<float>({.x = View<double>(wide.data(), shape), .y = {y.data(), shape}}, context);
+    context.stream().synchronize();
+    for (std::size_t i = 0; i < in.size(); ++i) in[i] = static_cast<float>(in_wide[i]);
+    CHECK(y.download() == in);
+  });
 }
 
 TEST_CASE("cuda elementwise: NaN stays, wrong shapes are refused by name", "[cuda]") {

@@ -3,6 +3,8 @@
 #include <omp.h>
 
 #include <atomic>
+#include <cstdio>
+#include <cstdlib>
 #include <cstring>
 #include <exception>
 #include <mutex>
@@ -14,7 +16,18 @@
 namespace dcase::emulator {
 namespace {
 
-thread_local Schedule schedule;
+Schedule schedule_of_environment() {
+  const char* const name = std::getenv("DCASE_EMULATED_SCHEDULE");
+  if (name == nullptr) return {};
+  try {
+    return parse_schedule(name);
+  } catch (const std::invalid_argument& error) {
+    std::fprintf(stderr, "DCASE_EMULATED_SCHEDULE: %s\n", error.what());
+    std::exit(2);
+  }
+}
+
+thread_local Schedule schedule = schedule_of_environment();
 
 constexpr const char* kSyncthreads = "__syncthreads";
 
@@ -43,6 +56,19 @@ std::string Schedule::name() const {
   const char* landings[] = {"copies late", "copies early", "copies random"};
   return concat(orders[static_cast<int>(order)], order == Order::kRandom ? std::to_string(seed) : "", ", ",
                 landings[static_cast<int>(landing)]);
+}
+
+Schedule parse_schedule(const std::string& name) {
+  for (const Order order : {Order::kForward, Order::kReverse, Order::kRandom}) {
+    for (const Landing landing : {Landing::kLate, Landing::kEarly, Landing::kRandom}) {
+      // The seed is what stands between "random " and the comma.
+      const std::uint64_t seed =
+          order == Order::kRandom ? std::strtoull(name.c_str() + name.find(' '), nullptr, 10) : 0;
+      const Schedule candidate{order, landing, seed};
+      if (candidate.name() == name) return candidate;
+    }
+  }
+  throw std::invalid_argument("no schedule is called '" + name + "'");
 }
 
 void set_schedule(const Schedule& s) { schedule = s; }

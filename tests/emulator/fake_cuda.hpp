@@ -11,6 +11,10 @@
 /// they for it; cudaFree and cudaFreeHost synchronise the device; time is counted in operations, a microsecond each;
 /// memory cannot be allocated in stream order during a capture; there are no peers, pools, arrays or symbols.
 ///
+/// A program starts with what the environment says: DCASE_EMULATED_STREAMS is `eager` or the seed of the lazy mode,
+/// DCASE_EMULATED_SCHEDULE names how kernels run as Schedule::name does ("reverse, copies early", "random 3, copies
+/// late"), DCASE_EMULATED_MEMORY is the memory of a device in MiB. Values that are not understood end the program.
+///
 /// All functions are thread-safe.
 
 #include <cstddef>

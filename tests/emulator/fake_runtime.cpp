@@ -1,14 +1,45 @@
 #include "tests/emulator/fake_runtime.hpp"
 
 #include <algorithm>
+#include <cstdio>
+#include <cstdlib>
 
 #include "tests/emulator/grid.hpp"
 
 namespace dcase::emulator::fake {
 
+namespace {
+
+Settings settings_of_environment() {
+  const auto number = [](const char* text) {
+    char* end = nullptr;
+    const std::uint64_t value = std::strtoull(text, &end, 10);
+    if (end == text || *end != '\0') {
+      std::fprintf(stderr, "DCASE_EMULATED_STREAMS or _MEMORY: '%s' is no number\n", text);
+      std::exit(2);
+    }
+    return value;
+  };
+  Settings settings;
+  if (const char* streams = std::getenv("DCASE_EMULATED_STREAMS"); streams != nullptr) {
+    settings.lazy = std::string(streams) != "eager";
+    if (settings.lazy) settings.random.seed(number(streams));
+  }
+  if (const char* memory = std::getenv("DCASE_EMULATED_MEMORY"); memory != nullptr) {
+    settings.memory_limit = number(memory) << 20U;
+  }
+  return settings;
+}
+
+}  // namespace
+
 Runtime& runtime() {
   // Never destroyed: objects of the program may outlive everything that stands in a source file.
-  static auto* const the_runtime = new Runtime;
+  static auto* const the_runtime = [] {
+    auto* const fresh = new Runtime;
+    fresh->settings = settings_of_environment();
+    return fresh;
+  }();
   return *the_runtime;
 }
 

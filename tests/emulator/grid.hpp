@@ -48,7 +48,10 @@ class KernelFault : public std::runtime_error {
   using std::runtime_error::runtime_error;
 };
 
-/// The schedule of the grids that this thread runs from now on.
+/// The schedule that `name` describes; throws std::invalid_argument.
+[[nodiscard]] Schedule parse_schedule(const std::string& name);
+
+/// The schedule of the grids that this thread runs from now on; at first what the environment says (fake_cuda.hpp).
 void set_schedule(const Schedule& schedule);
 [[nodiscard]] const Schedule& current_schedule();
 

@@ -79,6 +79,7 @@ TEST_CASE("cuda device: why there is none", "[cuda]") {
   CHECK(problem_of([] { static_cast<void>(choose_device("cuda")); }) == DeviceProblem::kNoDevice);
   CHECK(choose_device("auto").device == Device{});
   CHECK_THAT(choose_device("auto").reason, Catch::Contains("the CPU, since") && Catch::Contains("no CUDA device"));
+  CHECK_THROWS_AS(Backend::on(kGpu), DeviceError);
 
   fake::set_driver_version(11040);
   CHECK(problem_of([] { static_cast<void>(device_count()); }) == DeviceProblem::kDriverTooOld);

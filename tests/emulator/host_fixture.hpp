@@ -10,52 +10,12 @@
 #include "engine/cuda/stream.hpp"
 #include "kernels/common/cuda_error.hpp"
 #include "kernels/common/launch.hpp"
-#include "tests/emulator/fake_cuda.hpp"
-#include "tests/support/test.hpp"
+#include "tests/cuda/cuda_test.hpp"
+#include "tests/cuda/device_buffer.hpp"
 
 namespace dcase::test {
 
-namespace fake = emulator::fake;
-
-inline constexpr Device kGpu = {DeviceType::kCuda, 0};
 inline constexpr int kSeeds = 24;  // a race between two operations stays hidden in all with probability 2^-24
-
-/// Start and end of every test case: nothing is left over from others, or for them.
-struct FreshRuntime {
-  FreshRuntime() { fake::reset(); }
-  ~FreshRuntime() { fake::reset(); }
-  FreshRuntime(const FreshRuntime&) = delete;
-  FreshRuntime& operator=(const FreshRuntime&) = delete;
-};
-
-/// Device memory by the plain calls.
-template <class T>
-class DeviceBuffer {
- public:
-  explicit DeviceBuffer(std::int64_t size) : bytes_(static_cast<std::size_t>(size) * sizeof(T)) {
-    void* block = nullptr;
-    DCASE_CUDA_CALL(cudaMalloc(&block, bytes_));
-    data_ = static_cast<T*>(block);
-  }
-  ~DeviceBuffer() { static_cast<void>(cudaFree(data_)); }
-  DeviceBuffer(const DeviceBuffer&) = delete;
-  DeviceBuffer& operator=(const DeviceBuffer&) = delete;
-  [[nodiscard]] T* data() const { return data_; }
-  [[nodiscard]] std::size_t bytes() const { return bytes_; }
-
-  void upload(const std::vector<T>& values) const {
-    DCASE_CUDA_CALL(cudaMemcpy(data_, values.data(), values.size() * sizeof(T), cudaMemcpyHostToDevice));
-  }
-  [[nodiscard]] std::vector<T> download() const {
-    std::vector<T> values(bytes_ / sizeof(T));
-    DCASE_CUDA_CALL(cudaMemcpy(values.data(), data_, bytes_, cudaMemcpyDeviceToHost));
-    return values;
-  }
-
- private:
-  std::size_t bytes_;
-  T* data_ = nullptr;
-};
 
 // Kernels of one thread: what is tested here is the order of operations.
 inline void fill_kernel(float* y, int n, float value) {

@@ -185,7 +185,8 @@ TEST_CASE("fake cuda: launches that a device would refuse", "[fake]") {
   CHECK_THROWS_AS(start({.grid = 0, .block = 1, .stream = s, .name = "fill"}), CudaError);
   CHECK_THROWS_AS(start({.grid = 1, .block = 1, .smem = 228 * 1024, .stream = s, .name = "fill"}), CudaError);
   CHECK_THROWS_AS(start({.grid = 3, .block = 1, .stream = s, .cluster = {2, 1, 1}, .name = "fill"}), CudaError);
-  CHECK_THROWS_AS(start({.grid = 1, .block = 1, .stream = elsewhere.handle(), .name = "fill"}), CudaError);
+  // launch() makes the stream's device current; a handle that says another one is refused.
+  CHECK_THROWS_AS(start({.grid = 1, .block = 1, .stream = {elsewhere.native(), 0}, .name = "fill"}), CudaError);
   CHECK(cudaGetLastError() == cudaSuccess);
   stream.synchronize();
   CHECK(fake::counters().kernels == 1);
