@@ -19,6 +19,7 @@ class CpuBackend final : public Backend {
   [[nodiscard]] Arena::Statistics memory() const override { return arena_.statistics(); }
   void fill(float* data, std::int64_t count, float value) override { std::fill_n(data, count, value); }
   void copy(void* to, const void* from, std::size_t bytes) override { std::memcpy(to, from, bytes); }
+  void copy_from(Backend&, void* to, const void* from, std::size_t bytes, void*) override { copy(to, from, bytes); }
   void upload(void* to, const void* host, std::size_t bytes) override { std::memcpy(to, host, bytes); }
   void download(void* host, const void* from, std::size_t bytes) override { std::memcpy(host, from, bytes); }
   void synchronise() override {}

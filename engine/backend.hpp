@@ -42,6 +42,9 @@ class Backend {
   // Memory of this backend. In stream order: what is put behind sees the result.
   virtual void fill(float* data, std::int64_t count, float value) = 0;
   virtual void copy(void* to, const void* from, std::size_t bytes) = 0;
+  /// From memory of another backend of the same device: behind what stands in its stream now, and ahead of what its
+  /// allocator hands `block` out for later. `from` lies in `block`.
+  virtual void copy_from(Backend& source, void* to, const void* from, std::size_t bytes, void* block) = 0;
   /// From the host; the source may be reused when the call returns.
   virtual void upload(void* to, const void* host, std::size_t bytes) = 0;
   /// To the host; waits for everything that was put into the stream before.

@@ -50,6 +50,10 @@ Tensor Tensor::filled(const Shape& shape, float value, BackendPtr backend) {
 }
 
 Tensor Tensor::from(const Shape& shape, const std::vector<float>& values, BackendPtr backend) {
+  return from(shape, std::span<const float>(values), std::move(backend));
+}
+
+Tensor Tensor::from(const Shape& shape, std::span<const float> values, BackendPtr backend) {
   Tensor tensor(shape, std::move(backend));
   tensor.copy_from(values);
   return tensor;
@@ -88,8 +92,10 @@ void Tensor::fill(float value) const { backend_->fill(view_.data, size(), value)
 void Tensor::copy_from(const Tensor& other) const {
   DCASE_CHECK(other.size() == size(), "tensor: cannot copy ", to_string(other.shape()), " into ", to_string(shape()));
   if (size() == 0) return;
-  if (other.backend_->device() == backend_->device()) {
+  if (other.backend_ == backend_) {
     backend_->copy(view_.data, other.view_.data, bytes());
+  } else if (other.backend_->device() == backend_->device()) {
+    backend_->copy_from(*other.backend_, view_.data, other.view_.data, bytes(), other.storage_.get());
   } else if (other.backend_->device().is_cpu()) {
     backend_->upload(view_.data, other.view_.data, bytes());
   } else {

@@ -29,6 +29,7 @@ class Tensor {
   Tensor(const Shape& shape, BackendPtr backend);
   [[nodiscard]] static Tensor filled(const Shape& shape, float value, BackendPtr backend);
   [[nodiscard]] static Tensor from(const Shape& shape, const std::vector<float>& values, BackendPtr backend);
+  [[nodiscard]] static Tensor from(const Shape& shape, std::span<const float> values, BackendPtr backend);
 
   [[nodiscard]] bool present() const { return storage_ != nullptr; }
   [[nodiscard]] int rank() const { return view_.rank; }
@@ -54,8 +55,8 @@ class Tensor {
   [[nodiscard]] Tensor like() const { return Tensor(shape(), backend_); }
 
   void fill(float value) const;
-  /// From a tensor of the same size on the same device, or between the CPU and another device. Two backends of one
-  /// device have streams of their own: the caller orders them.
+  /// From a tensor of the same size on the same device, or between the CPU and another device. Between two backends of
+  /// one device, which have streams of their own, the copy waits for what stands in the other's.
   void copy_from(const Tensor& other) const;
   void copy_from(std::span<const float> values) const;
   [[nodiscard]] std::vector<float> to_vector() const;

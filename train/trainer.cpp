@@ -65,8 +65,9 @@ Trainer::Trainer(std::shared_ptr<Model> model, std::vector<TaskPlan> tasks, Trai
       options_(std::move(options)),
       optimizer_(model_->parameters(), options_.optimizer) {
   DCASE_CHECK(!tasks_.empty(), "trainer: no task");
-  // Batches have memory of their own: how far the loader is ahead must not show in the model's arena.
-  const BackendPtr loader = Backend::cpu();
+  // Batches have memory of their own, so that how far the loader is ahead does not show in the model's arena, and on
+  // CUDA a stream of their own, so that the next step's front end runs beside this step.
+  const BackendPtr loader = Backend::on(model_->backend()->device());
   const MelTables tables(model_->info().front_end);
   for (const TaskPlan& plan : tasks_) {
     batchers_.push_back(std::make_shared<const Batcher>(plan.source, plan.batch, tables, loader));

@@ -24,6 +24,14 @@ class CudaBackend final : public Backend {
   void copy(void* to, const void* from, std::size_t bytes) override {
     transfer(to, from, bytes, cudaMemcpyDeviceToDevice);
   }
+  void copy_from(Backend& source, void* to, const void* from, std::size_t bytes, void* block) override {
+    auto& other = dynamic_cast<CudaBackend&>(source);
+    const CudaEvent ready(device());
+    ready.record(other.stream_.handle());
+    stream_.wait(ready);
+    copy(to, from, bytes);
+    other.arena_.record_use(block, stream_.handle());
+  }
   // The runtime stages pageable sources before it returns.
   void upload(void* to, const void* host, std::size_t bytes) override {
     transfer(to, host, bytes, cudaMemcpyHostToDevice);

@@ -4,6 +4,7 @@
 #include <cmath>
 #include <numeric>
 
+#include "engine/array.hpp"
 #include "kernels/mixup/mixup.hpp"
 
 namespace dcase {
@@ -23,6 +24,8 @@ std::vector<std::int64_t> permutation(std::int64_t n, const RandomKey& key) {
   }
   return order;
 }
+
+std::span<const float> values_of(View<const float> view) { return {view.data, static_cast<std::size_t>(view.size())}; }
 
 }  // namespace
 
@@ -85,13 +88,7 @@ Batch Batcher::make(std::int64_t step) const {
   const std::int64_t N = options_.batch_size;
   const std::int64_t T = options_.crop_frames;
   Batch batch{.task = source_.task, .x = Tensor({N, tables_.parameters().mels, T, 1}, backend_), .target = {}};
-  if (source_.task == Task::kSed) {
-    batch.target = Tensor({N, T / kFramesPerLabel, classes_}, backend_);
-    make_sed(chosen, step, batch);
-  } else {
-    batch.target = Tensor({N, classes_}, backend_);
-    make_clips(chosen, step, batch);
-  }
+  source_.task == Task::kSed ? make_sed(chosen, step, batch) : make_clips(chosen, step, batch);
   if (options_.mixup_alpha > 0 && step >= options_.mixup_from_step) mix(step, batch);
   return batch;
 }
@@ -114,29 +111,33 @@ void Batcher::cut_clip(const Example& example, std::uint64_t draw, View<float> o
   }
 }
 
-void Batcher::make_clips(const std::vector<Example>& chosen, std::int64_t step, const Batch& batch) const {
+void Batcher::make_clips(const std::vector<Example>& chosen, std::int64_t step, Batch& batch) const {
   const std::int64_t N = options_.batch_size;
   // One sample more than the frames span: pre-emphasis takes it.
   const std::int64_t S = (options_.crop_frames - 1) * tables_.parameters().hop + 1;
-  const Tensor pcm({N, S}, backend_);
+  std::vector<float> samples(static_cast<std::size_t>(N * S));
+  std::vector<float> target(static_cast<std::size_t>(N * classes_));
   for (std::int64_t n = 0; n < N; ++n) {
     const Example& example = chosen[static_cast<std::size_t>(n)];
     const std::uint64_t draw = (static_cast<std::uint64_t>(step) << 32U) | static_cast<std::uint64_t>(n);
-    cut_clip(example, draw, {pcm.data() + n * S, {S}});
+    cut_clip(example, draw, {samples.data() + n * S, {S}});
     const Item& item = source_.dataset->items[static_cast<std::size_t>(example.item)];
-    fill_row(source_.task == Task::kAsc ? *item.scene : *item.tags, batch.target.data() + n * classes_,
+    fill_row(source_.task == Task::kAsc ? *item.scene : *item.tags, target.data() + n * classes_,
              static_cast<std::int32_t>(classes_));
   }
+  batch.target = Tensor::from({N, classes_}, target, backend_);
+  const Tensor pcm = Tensor::from({N, S}, samples, backend_);
   mel_batch_forward(MelBatchForward{.pcm = View<const float>(pcm), .out = batch.x}, tables_, backend_->context());
   mel_normalize({.x = batch.x, .mean = {}, .std = {}}, tables_.parameters(), backend_->context());
 }
 
 // Frames of the middle of a recording, with their true neighbours and the statistics of the whole of it.
-void Batcher::make_sed(const std::vector<Example>& chosen, std::int64_t step, const Batch& batch) const {
+void Batcher::make_sed(const std::vector<Example>& chosen, std::int64_t step, Batch& batch) const {
   const MelParameters& p = tables_.parameters();
   const std::int64_t T = options_.crop_frames;
   const std::int64_t labels = T / kFramesPerLabel;
   const RandomKey key{options_.seed, purpose("crop", Task::kSed), static_cast<std::uint32_t>(step)};
+  std::vector<float> target(chosen.size() * static_cast<std::size_t>(labels * classes_));
   for (std::size_t n = 0; n < chosen.size(); ++n) {
     const PcmCache::Item& audio = source_.cache.item(chosen[n].item);
     const int signal = chosen[n].signal;
@@ -152,8 +153,9 @@ void Batcher::make_sed(const std::vector<Example>& chosen, std::int64_t step, co
     // Half a window reaches one hop beyond the frames at either side; at the ends of the recording it is mirrored.
     const std::int64_t begin = std::max<std::int64_t>(first_frame - 1, 0) * p.hop;
     const std::int64_t end = std::min(length, (first_frame + T) * p.hop + 1);
-    const Tensor pcm({end - begin}, backend_);
-    read_samples(audio, signal, begin, end - begin, pcm.data());
+    std::vector<float> samples(static_cast<std::size_t>(end - begin));
+    read_samples(audio, signal, begin, end - begin, samples.data());
+    const Tensor pcm = Tensor::from({end - begin}, samples, backend_);
     const View<float> out(batch.x.data() + static_cast<std::int64_t>(n) * p.mels * T, {p.mels, T});
     mel_forward(MelForward{.pcm = View<const float>(pcm),
                            .first_frame = first_frame - begin / p.hop,
@@ -161,24 +163,27 @@ void Batcher::make_sed(const std::vector<Example>& chosen, std::int64_t step, co
                            .right = end < length ? EdgeRule::kNeighbour : EdgeRule::kReflect,
                            .out = out},
                 tables_, backend_->context());
-    mel_normalize({.x = out, .mean = audio.mean(signal), .std = audio.std(signal)}, p, backend_->context());
+    const Tensor mean = Tensor::from({p.mels}, values_of(audio.mean(signal)), backend_);
+    const Tensor std = Tensor::from({p.mels}, values_of(audio.std(signal)), backend_);
+    mel_normalize({.x = out, .mean = mean, .std = std}, p, backend_->context());
 
-    const Tensor truth({all_labels, classes_}, backend_);
+    std::vector<float> truth(static_cast<std::size_t>(all_labels * classes_));
     fill_frames(*item.events, truth.data(), all_labels, static_cast<std::int32_t>(classes_));
     std::copy_n(truth.data() + first_label * classes_, labels * classes_,
-                batch.target.data() + static_cast<std::int64_t>(n) * labels * classes_);
+                target.data() + static_cast<std::int64_t>(n) * labels * classes_);
   }
+  batch.target = Tensor::from({static_cast<std::int64_t>(chosen.size()), labels, classes_}, target, backend_);
 }
 
 void Batcher::mix(std::int64_t step, Batch& batch) const {
   const std::int64_t N = options_.batch_size;
   const auto draw = static_cast<std::uint32_t>(step);
   const double lam = draw_beta(options_.mixup_alpha, {options_.seed, purpose("mixup", source_.task), draw});
-  const auto partners = permutation(N, {options_.seed, purpose("mixup_partner", source_.task), draw});
+  const auto partners = Array<std::int64_t>::from(
+      permutation(N, {options_.seed, purpose("mixup_partner", source_.task), draw}), backend_);
   for (Tensor* tensor : {&batch.x, &batch.target}) {
     const Tensor mixed = tensor->like();
-    mixup<float>({.x = *tensor, .perm = View<const std::int64_t>(partners.data(), {N}), .lam = lam, .y = mixed},
-                 backend_->context());
+    mixup<float>({.x = *tensor, .perm = partners.view(), .lam = lam, .y = mixed}, backend_->context());
     *tensor = mixed;
   }
 }

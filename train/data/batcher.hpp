@@ -44,7 +44,8 @@ void read_samples(const PcmCache::Item& item, int signal, std::int64_t first, st
 
 class Batcher {
  public:
-  /// Throws Error(kData) where the training split has nothing for the task, Error(kUsage) for sizes that make no sense.
+  /// The front end runs on `backend`, where the batches are. Throws Error(kData) where the training split has nothing
+  /// for the task, Error(kUsage) for sizes that make no sense.
   Batcher(TaskSource source, const BatchOptions& options, MelTables tables, BackendPtr backend);
 
   /// Batch number `step`: examples step*N .. step*N+N-1 of an endless sequence of permutations.
@@ -56,8 +57,8 @@ class Batcher {
  private:
   [[nodiscard]] std::vector<Example> choose(std::int64_t step) const;
   void cut_clip(const Example& example, std::uint64_t draw, View<float> samples) const;
-  void make_clips(const std::vector<Example>& chosen, std::int64_t step, const Batch& batch) const;
-  void make_sed(const std::vector<Example>& chosen, std::int64_t step, const Batch& batch) const;
+  void make_clips(const std::vector<Example>& chosen, std::int64_t step, Batch& batch) const;
+  void make_sed(const std::vector<Example>& chosen, std::int64_t step, Batch& batch) const;
   void mix(std::int64_t step, Batch& batch) const;
 
   TaskSource source_;
