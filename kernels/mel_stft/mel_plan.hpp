@@ -1,5 +1,5 @@
 #pragma once
-/// Tables of the CPU front end. Internal to kernels/mel_stft.
+/// Tables of the front end. Internal to kernels/mel_stft.
 ///
 /// How a real transform of P = n_fft points becomes complex ones without a separation step, power spectrum only:
 ///
@@ -15,6 +15,7 @@
 #include <cstdint>
 #include <vector>
 
+#include "kernels/common/device_copies.hpp"
 #include "kernels/mel_stft/mel_lanes.hpp"
 #include "kernels/mel_stft/mel_stft.hpp"
 
@@ -35,6 +36,8 @@ struct MelPlan {
   std::vector<MelLevel> levels;    // n_fft/4, n_fft/8, .. 1 points
   std::vector<MelPass> passes;     // by log2(points); points 0 where a transform of that size needs no pass
   std::vector<std::int32_t> bins;  // bin of each output of each level, in the order in which it is computed
+
+  mutable DeviceCopies device_copies;  // of window, filters and weights, for kernels
 };
 
 }  // namespace dcase::cpu

@@ -67,16 +67,47 @@ void MelMoments::result(View<float> mean, View<float> std) const {
   }
 }
 
+void check(const MelStatistics& a) {
+  DCASE_CHECK(a.x.rank == 2, "mel_statistics: x has shape ", shape_string(a.x), ", expected [M,T]");
+  check_shape("mel_statistics", "x", a.x, {a.x.dim(0), a.x.dim(1)});
+  check_shape("mel_statistics", "mean", a.mean, {a.x.dim(0)});
+  check_shape("mel_statistics", "std", a.std, {a.x.dim(0)});
+}
+
+MelRows check(const MelNormalize& a) {
+  DCASE_CHECK(a.x.rank >= 2 && a.x.rank <= 4 && (a.x.rank < 4 || a.x.dim(3) == 1), "mel_normalize: x has shape ",
+              shape_string(a.x), ", expected [M,T], [N,M,T] or [N,M,T,1]");
+  DCASE_CHECK(a.x.present() || a.x.size() == 0, "mel_normalize: x is missing");
+  DCASE_CHECK(a.mean.present() == a.std.present(), "mel_normalize: mean and std are given together or not at all");
+  const std::int64_t N = a.x.rank == 2 ? 1 : a.x.dim(0);
+  const std::int64_t M = a.x.dim(a.x.rank == 2 ? 0 : 1);
+  const std::int64_t T = a.x.dim(a.x.rank == 2 ? 1 : 2);
+  if (!a.mean.present()) return {.rows = N * M, .frames = T, .given = 0};
+  if (a.mean.rank == 2) {
+    check_shape("mel_normalize", "mean", a.mean, {N, M});
+    check_shape("mel_normalize", "std", a.std, {N, M});
+    return {.rows = N * M, .frames = T, .given = N * M};
+  }
+  check_shape("mel_normalize", "mean", a.mean, {M});
+  check_shape("mel_normalize", "std", a.std, {M});
+  return {.rows = N * M, .frames = T, .given = M};
+}
+
+void check(const MelRepeat& a) {
+  DCASE_CHECK(a.x.rank == 2 && a.y.rank == 2 && a.x.dim(0) == a.y.dim(0), "mel_repeat: x has shape ", shape_string(a.x),
+              ", y ", shape_string(a.y), ", expected [M,T] and [M,T2]");
+  check_shape("mel_repeat", "x", a.x, {a.x.dim(0), a.x.dim(1)});
+  check_shape("mel_repeat", "y", a.y, {a.y.dim(0), a.y.dim(1)});
+  DCASE_CHECK(a.x.dim(1) > 0 || a.y.dim(1) == 0, "mel_repeat: x has no frames");
+}
+
 namespace cpu {
 
 void mel_statistics(const MelStatistics& a, const Context&) {
-  DCASE_CHECK(a.x.rank == 2, "mel_statistics: x has shape ", shape_string(a.x), ", expected [M,T]");
-  const std::int64_t M = a.x.dim(0);
+  check(a);
   const std::int64_t T = a.x.dim(1);
-  check_shape("mel_statistics", "mean", a.mean, {M});
-  check_shape("mel_statistics", "std", a.std, {M});
 #pragma omp parallel for schedule(static)
-  for (std::int64_t m = 0; m < M; ++m) {
+  for (std::int64_t m = 0; m < a.x.dim(0); ++m) {
     const Moments row = moments(a.x.data + m * T, T);
     a.mean[m] = static_cast<float>(row.mean);
     a.std[m] = static_cast<float>(row.std(T));
@@ -84,47 +115,30 @@ void mel_statistics(const MelStatistics& a, const Context&) {
 }
 
 void mel_normalize(const MelNormalize& a, const MelParameters& parameters, const Context&) {
-  DCASE_CHECK(a.x.rank >= 2 && a.x.rank <= 4 && (a.x.rank < 4 || a.x.dim(3) == 1), "mel_normalize: x has shape ",
-              shape_string(a.x), ", expected [M,T], [N,M,T] or [N,M,T,1]");
-  DCASE_CHECK(a.mean.present() == a.std.present(), "mel_normalize: mean and std are given together or not at all");
-  const std::int64_t N = a.x.rank == 2 ? 1 : a.x.dim(0);
-  const std::int64_t M = a.x.dim(a.x.rank == 2 ? 0 : 1);
-  const std::int64_t T = a.x.dim(a.x.rank == 2 ? 1 : 2);
-  const bool given = a.mean.present();
-  const bool per_item = given && a.mean.rank == 2;
-  if (per_item) {
-    check_shape("mel_normalize", "mean", a.mean, {N, M});
-    check_shape("mel_normalize", "std", a.std, {N, M});
-  } else if (given) {
-    check_shape("mel_normalize", "mean", a.mean, {M});
-    check_shape("mel_normalize", "std", a.std, {M});
-  }
+  const MelRows r = check(a);
 #pragma omp parallel for schedule(static)
-  for (std::int64_t row = 0; row < N * M; ++row) {
-    float* x = a.x.data + row * T;
+  for (std::int64_t row = 0; row < r.rows; ++row) {
+    float* x = a.x.data + row * r.frames;
     double mean = 0;
     double std = 0;
-    if (given) {
-      const std::int64_t at = per_item ? row : row % M;
-      mean = a.mean[at];
-      std = a.std[at];
+    if (r.given > 0) {
+      mean = a.mean[row % r.given];
+      std = a.std[row % r.given];
     } else {
-      const Moments own = moments(x, T);
+      const Moments own = moments(x, r.frames);
       mean = own.mean;
-      std = own.std(T);
+      std = own.std(r.frames);
     }
     // In double: with a deviation at the floor, the rounding of a float mean would be multiplied by 1000.
     const double inverse = 1 / std::max(std, parameters.std_floor);
-    for (std::int64_t t = 0; t < T; ++t) x[t] = static_cast<float>((x[t] - mean) * inverse);
+    for (std::int64_t t = 0; t < r.frames; ++t) x[t] = static_cast<float>((x[t] - mean) * inverse);
   }
 }
 
 void mel_repeat(const MelRepeat& a, const Context&) {
-  DCASE_CHECK(a.x.rank == 2 && a.y.rank == 2 && a.x.dim(0) == a.y.dim(0), "mel_repeat: x has shape ", shape_string(a.x),
-              ", y ", shape_string(a.y), ", expected [M,T] and [M,T2]");
+  check(a);
   const std::int64_t T = a.x.dim(1);
   const std::int64_t T2 = a.y.dim(1);
-  DCASE_CHECK(T > 0 || T2 == 0, "mel_repeat: x has no frames");
   for (std::int64_t m = 0; m < a.x.dim(0); ++m)
     for (std::int64_t t = 0; t < T2; ++t) a.y[m * T2 + t] = a.x[m * T + t % T];
 }

@@ -19,6 +19,7 @@
 #include <vector>
 
 #include "kernels/common/context.hpp"
+#include "kernels/common/variant.hpp"
 #include "kernels/common/view.hpp"
 #include "kernels/mel_stft/mel_filter.hpp"
 
@@ -58,6 +59,9 @@ struct MelPlan;  // tables of the fast path, in the layout it wants
 }
 
 /// Window, filter bank and twiddle factors, built once in double. Immutable, cheap to copy, shared between threads.
+///
+/// On a GPU the first use with an allocator also puts a copy into its memory, in the context's stream. All copies of
+/// the object share it and keep it, so the allocators of their contexts outlive them.
 class MelTables {
  public:
   explicit MelTables(const MelParameters& parameters = {});
@@ -155,6 +159,22 @@ class MelMoments {
   std::vector<double> squares_;  // [M] sum of squared deviations from mean_
 };
 
+/// Throw Error(kArgument) where a call breaks the contract.
+void check(const MelForward& a, const MelParameters& p);
+void check(const MelBatchForward& a, const MelParameters& p);
+void check(const MelStatistics& a);
+void check(const MelRepeat& a);
+/// What a normalisation goes over: row r has the statistics r mod `given`, or its own where that is 0.
+struct MelRows {
+  std::int64_t rows = 0;
+  std::int64_t frames = 0;
+  std::int64_t given = 0;
+};
+[[nodiscard]] MelRows check(const MelNormalize& a);
+
+/// Item n of a batch.
+[[nodiscard]] MelForward mel_item(const MelBatchForward& a, std::int64_t n);
+
 /// Results do not depend on the number of threads, on the batch around an item, or on which frames are asked for.
 namespace cpu {
 void mel_forward(std::span<const MelForward> items, const MelTables& tables, const Context& context);
@@ -164,29 +184,64 @@ void mel_normalize(const MelNormalize& a, const MelParameters& parameters, const
 void mel_repeat(const MelRepeat& a, const Context& context);
 }  // namespace cpu
 
+/// The same on a GPU; PCM, outputs and statistics are in its memory. Everything is put into the context's stream,
+/// nothing is waited for.
+namespace cuda {
+void mel_forward(std::span<const MelForward> items, const MelTables& tables, const Context& context);
+void mel_batch_forward(const MelBatchForward& a, const MelTables& tables, const Context& context);
+void mel_statistics(const MelStatistics& a, const Context& context);
+void mel_normalize(const MelNormalize& a, const MelParameters& parameters, const Context& context);
+void mel_repeat(const MelRepeat& a, const Context& context);
+
+/// A batch with its tables, by which its kernel is chosen.
+struct MelBatch {
+  const MelBatchForward& args;
+  const MelTables& tables;
+};
+[[nodiscard]] std::span<const Variant<MelBatch>> mel_batch_variants();
+}  // namespace cuda
+
 /// One item. Runs on context.device.
 inline void mel_forward(const MelForward& a, const MelTables& tables, const Context& context) {
+  if constexpr (kHasCuda) {
+    if (!context.device.is_cpu()) return cuda::mel_forward(std::span<const MelForward>(&a, 1), tables, context);
+  }
   require_cpu(context, "mel_forward");
   cpu::mel_forward(std::span<const MelForward>(&a, 1), tables, context);
 }
 /// Items of any lengths, in parallel over items and blocks of frames.
 inline void mel_forward(std::span<const MelForward> items, const MelTables& tables, const Context& context) {
+  if constexpr (kHasCuda) {
+    if (!context.device.is_cpu()) return cuda::mel_forward(items, tables, context);
+  }
   require_cpu(context, "mel_forward");
   cpu::mel_forward(items, tables, context);
 }
 inline void mel_batch_forward(const MelBatchForward& a, const MelTables& tables, const Context& context) {
+  if constexpr (kHasCuda) {
+    if (!context.device.is_cpu()) return cuda::mel_batch_forward(a, tables, context);
+  }
   require_cpu(context, "mel_batch_forward");
   cpu::mel_batch_forward(a, tables, context);
 }
 inline void mel_statistics(const MelStatistics& a, const Context& context) {
+  if constexpr (kHasCuda) {
+    if (!context.device.is_cpu()) return cuda::mel_statistics(a, context);
+  }
   require_cpu(context, "mel_statistics");
   cpu::mel_statistics(a, context);
 }
 inline void mel_normalize(const MelNormalize& a, const MelParameters& parameters, const Context& context) {
+  if constexpr (kHasCuda) {
+    if (!context.device.is_cpu()) return cuda::mel_normalize(a, parameters, context);
+  }
   require_cpu(context, "mel_normalize");
   cpu::mel_normalize(a, parameters, context);
 }
 inline void mel_repeat(const MelRepeat& a, const Context& context) {
+  if constexpr (kHasCuda) {
+    if (!context.device.is_cpu()) return cuda::mel_repeat(a, context);
+  }
   require_cpu(context, "mel_repeat");
   cpu::mel_repeat(a, context);
 }

@@ -2,11 +2,63 @@
 
 #include <algorithm>
 
+#include "kernels/mel_stft/mel_edge.hpp"
 #include "kernels/mel_stft/mel_plan.hpp"
 #include "kernels/mel_stft/mel_stft.hpp"
 #include "kernels/mel_stft/mel_variants.hpp"
 
-namespace dcase::cpu {
+namespace dcase {
+
+void check(const MelForward& a, const MelParameters& p) {
+  DCASE_CHECK(a.pcm.f32.present() != a.pcm.i16.present(), "mel_forward: pcm needs either float or 16-bit samples");
+  DCASE_CHECK(a.pcm.rank() == 1, "mel_forward: pcm has ", a.pcm.rank(), " axes, expected [S]");
+  const std::int64_t S = a.pcm.dim(0);
+  DCASE_CHECK(S >= 2, "mel_forward: pcm has ", S, " samples; a frame needs at least 2");
+  DCASE_CHECK(a.out.rank == 2, "mel_forward: out has shape ", shape_string(a.out), ", expected [M,T]");
+  const std::int64_t T = a.out.dim(1);
+  check_shape("mel_forward", "out", a.out, {p.mels, T});
+  const std::int64_t available = mel_frames(S, p);
+  DCASE_CHECK(a.first_frame >= 0 && a.first_frame <= available && T <= available - a.first_frame,
+              "mel_forward: frames ", a.first_frame, " .. ", a.first_frame + T, " of ", available, " (", S,
+              " samples)");
+  if (T == 0) return;
+  const std::int64_t half = p.window / 2;
+  DCASE_CHECK(a.left == EdgeRule::kReflect || a.first_frame * p.hop >= half, "mel_forward: frame ", a.first_frame,
+              " reaches beyond the left end of the pcm, which is not an end of the signal");
+  const std::int64_t last = a.first_frame + T - 1;
+  DCASE_CHECK(a.right == EdgeRule::kReflect || last * p.hop + half < S, "mel_forward: frame ", last,
+              " reaches beyond the right end of the pcm (", S, " samples), which is not an end of the signal");
+}
+
+void check(const MelBatchForward& a, const MelParameters& p) {
+  DCASE_CHECK(a.pcm.f32.present() != a.pcm.i16.present(),
+              "mel_batch_forward: pcm needs either float or 16-bit samples");
+  DCASE_CHECK(a.pcm.rank() == 2, "mel_batch_forward: a batch of pcm has ", a.pcm.rank(), " axes, expected [N,S]");
+  const std::int64_t N = a.pcm.dim(0);
+  const std::int64_t T = a.out.rank >= 3 ? a.out.dim(2) : 0;
+  if (a.out.rank == 4) {
+    check_shape("mel_batch_forward", "out", a.out, {N, p.mels, T, 1});
+  } else {
+    check_shape("mel_batch_forward", "out", a.out, {N, p.mels, T});
+  }
+  if (N > 0) check(mel_item(a, 0), p);
+}
+
+MelForward mel_item(const MelBatchForward& a, std::int64_t n) {
+  const std::int64_t S = a.pcm.dim(1);
+  const std::int64_t M = a.out.dim(1);
+  const std::int64_t T = a.out.dim(2);
+  const PcmView pcm = a.pcm.f32.present() ? PcmView(View<const float>(a.pcm.f32.data + n * S, {S}))
+                                          : PcmView(View<const std::int16_t>(a.pcm.i16.data + n * S, {S}), a.pcm.scale);
+  return {.pcm = pcm,
+          .first_frame = a.first_frame,
+          .left = a.left,
+          .right = a.right,
+          .log = a.log,
+          .out = View<float>(a.out.data + n * M * T, {M, T})};
+}
+
+namespace cpu {
 
 namespace {
 
@@ -29,15 +81,6 @@ constexpr MelVariant kVariants[] = {
 };
 #endif
 
-/// Position inside 0 .. length-1 of a signal mirrored about its first and last sample, again and again.
-std::int64_t mirrored(std::int64_t n, std::int64_t length) {
-  if (length == 1) return 0;
-  const std::int64_t period = 2 * (length - 1);
-  n %= period;
-  if (n < 0) n += period;
-  return n < length ? n : period - n;
-}
-
 /// y[first .. first+count-1] of the pre-emphasised, mirrored signal.
 template <class Sample>
 void preemphasise(const Sample* x, float scale, std::int64_t length, std::int64_t first, std::int64_t count,
@@ -52,27 +95,6 @@ void preemphasise(const Sample* x, float scale, std::int64_t length, std::int64_
   for (std::int64_t i = inner_end; i < count; ++i) y[i] = value(mirrored(first + i, length));
 }
 
-void check_item(const MelForward& a, const MelParameters& p) {
-  DCASE_CHECK(a.pcm.f32.present() != a.pcm.i16.present(), "mel_forward: pcm needs either float or 16-bit samples");
-  DCASE_CHECK(a.pcm.rank() == 1, "mel_forward: pcm has ", a.pcm.rank(), " axes, expected [S]");
-  const std::int64_t S = a.pcm.dim(0);
-  DCASE_CHECK(S >= 2, "mel_forward: pcm has ", S, " samples; a frame needs at least 2");
-  DCASE_CHECK(a.out.rank == 2, "mel_forward: out has shape ", shape_string(a.out), ", expected [M,T]");
-  const std::int64_t T = a.out.dim(1);
-  check_shape("mel_forward", "out", a.out, {p.mels, T});
-  const std::int64_t available = mel_frames(S, p);
-  DCASE_CHECK(a.first_frame >= 0 && a.first_frame <= available && T <= available - a.first_frame,
-              "mel_forward: frames ", a.first_frame, " .. ", a.first_frame + T, " of ", available, " (", S,
-              " samples)");
-  if (T == 0) return;
-  const std::int64_t half = p.window / 2;
-  DCASE_CHECK(a.left == EdgeRule::kReflect || a.first_frame * p.hop >= half, "mel_forward: frame ", a.first_frame,
-              " reaches beyond the left end of the pcm, which is not an end of the signal");
-  const std::int64_t last = a.first_frame + T - 1;
-  DCASE_CHECK(a.right == EdgeRule::kReflect || last * p.hop + half < S, "mel_forward: frame ", last,
-              " reaches beyond the right end of the pcm (", S, " samples), which is not an end of the signal");
-}
-
 }  // namespace
 
 std::span<const MelVariant> mel_variants() { return kVariants; }
@@ -84,7 +106,7 @@ void mel_forward(std::span<const MelForward> items, const MelTables& tables, con
   const std::int64_t lanes = variant.lanes;
   std::vector<std::int64_t> first_block = {0};  // of item i; one more than there are items
   for (const MelForward& a : items) {
-    check_item(a, p);
+    check(a, p);
     first_block.push_back(first_block.back() + (a.out.dim(1) + lanes - 1) / lanes);
   }
   const std::int64_t blocks = first_block.back();
@@ -145,31 +167,12 @@ void mel_forward(std::span<const MelForward> items, const MelTables& tables, con
 }
 
 void mel_batch_forward(const MelBatchForward& a, const MelTables& tables, const Context& context) {
-  DCASE_CHECK(a.pcm.f32.present() != a.pcm.i16.present(),
-              "mel_batch_forward: pcm needs either float or 16-bit samples");
-  DCASE_CHECK(a.pcm.rank() == 2, "mel_batch_forward: a batch of pcm has ", a.pcm.rank(), " axes, expected [N,S]");
-  const std::int64_t N = a.pcm.dim(0);
-  const std::int64_t S = a.pcm.dim(1);
-  const std::int64_t M = tables.parameters().mels;
-  const std::int64_t T = a.out.rank >= 3 ? a.out.dim(2) : 0;
-  if (a.out.rank == 4) {
-    check_shape("mel_batch_forward", "out", a.out, {N, M, T, 1});
-  } else {
-    check_shape("mel_batch_forward", "out", a.out, {N, M, T});
-  }
+  check(a, tables.parameters());
   std::vector<MelForward> items;
-  for (std::int64_t n = 0; n < N; ++n) {
-    const PcmView pcm = a.pcm.f32.present()
-                            ? PcmView(View<const float>(a.pcm.f32.data + n * S, {S}))
-                            : PcmView(View<const std::int16_t>(a.pcm.i16.data + n * S, {S}), a.pcm.scale);
-    items.push_back({.pcm = pcm,
-                     .first_frame = a.first_frame,
-                     .left = a.left,
-                     .right = a.right,
-                     .log = a.log,
-                     .out = View<float>(a.out.data + n * M * T, {M, T})});
-  }
+  for (std::int64_t n = 0; n < a.pcm.dim(0); ++n) items.push_back(mel_item(a, n));
   cpu::mel_forward(items, tables, context);
 }
 
-}  // namespace dcase::cpu
+}  // namespace cpu
+
+}  // namespace dcase

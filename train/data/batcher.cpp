@@ -54,8 +54,8 @@ std::vector<Example> training_examples(const TaskSource& source) {
 Batcher::Batcher(TaskSource source, const BatchOptions& options, MelTables tables, BackendPtr backend)
     : source_(std::move(source)),
       options_(options),
-      tables_(std::move(tables)),
       backend_(std::move(backend)),
+      tables_(std::move(tables)),
       examples_(training_examples(source_)),
       classes_(source_.dataset->labels[source_.task].size()) {
   const std::string key = concat("data.", task_name(source_.task));

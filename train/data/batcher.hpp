@@ -63,8 +63,8 @@ class Batcher {
 
   TaskSource source_;
   BatchOptions options_;
+  BackendPtr backend_;  // ahead of the tables, which may keep a copy in its memory
   MelTables tables_;
-  BackendPtr backend_;
   std::vector<Example> examples_;
   std::int64_t classes_;
 };
