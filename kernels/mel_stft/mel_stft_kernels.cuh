@@ -37,13 +37,18 @@ struct MelArguments {
   MelDeviceTables tables;
 };
 
-/// y[n] = x[n+1] - preemphasis x[n] of the mirrored signal. Written as one fused operation, so that floats and 16-bit
-/// samples give the same bits.
+/// y[n] = x[n+1] - preemphasis x[n] at p = &x[n]. Written as one fused operation, so that floats and 16-bit samples
+/// give the same bits.
+template <class Sample>
+__device__ __forceinline__ float emphasised(const MelArguments<Sample>& g, const Sample* p) {
+  return fmaf(-g.preemphasis, static_cast<float>(p[0]) * g.scale, static_cast<float>(p[1]) * g.scale);
+}
+
+/// The same of the mirrored signal, for any n.
 template <class Sample>
 __device__ __forceinline__ float emphasised(const MelArguments<Sample>& g, const Sample* x, std::int64_t n) {
   const std::int64_t length = g.samples - 1;
-  if (n < 0 || n >= length) n = mirrored(n, length);
-  return fmaf(-g.preemphasis, static_cast<float>(x[n]) * g.scale, static_cast<float>(x[n + 1]) * g.scale);
+  return emphasised(g, x + (n < 0 || n >= length ? mirrored(n, length) : n));
 }
 
 template <class Sample>
@@ -138,14 +143,33 @@ __device__ __forceinline__ void fft_16(MelComplex* x) {
   DCASE_UNROLL for (int k = 0; k < 4; ++k) radix_4(x[4 * k], x[4 * k + 1], x[4 * k + 2], x[4 * k + 3]);
 }
 
-/// The windowed samples of frame `start / hop`, halved, zeros behind them. Coalesced; each sample is read twice, by
-/// neighbouring lanes.
+/// z[j] = points lane + 32 j of the frame that begins at `start`: pairs of samples times half the window, zeros behind
+/// it. A frame inside the signal is loaded straight into registers, all of it at once; one that reaches beyond an end,
+/// whose positions are mirrored, passes through shared memory in a loop that is not unrolled.
 template <class Sample>
 __device__ __forceinline__ void load_frame(const MelArguments<Sample>& g, const Sample* x, std::int64_t start, int lane,
-                                           float* memory) {
-  for (int j = lane; j < kLongestWindow; j += 32) {
-    memory[j] = j < g.window ? g.tables.half_window[j] * emphasised(g, x, start + j) : 0.0F;
+                                           float* memory, MelComplex* z) {
+  const float* const window = g.tables.half_window;
+  if (start >= 0 && start + g.window < g.samples) {
+    DCASE_UNROLL for (int j = 0; j < 16; ++j) {
+      const int n = mel_sample_address(lane, j);
+      z[j] = {0.0F, 0.0F};
+      if (n < g.window) {  // an even number
+        const float2 w = *reinterpret_cast<const float2*>(window + n);
+        z[j] = {w.x * emphasised(g, x + start + n), w.y * emphasised(g, x + start + n + 1)};
+      }
+    }
+    return;
   }
+  for (int n = lane; n < kLongestWindow; n += 32) {
+    memory[n] = n < g.window ? window[n] * emphasised(g, x, start + n) : 0.0F;
+  }
+  __syncwarp();  // the frame is complete
+  DCASE_UNROLL for (int j = 0; j < 16; ++j) {
+    const float2 pair = *reinterpret_cast<const float2*>(memory + mel_sample_address(lane, j));
+    z[j] = {pair.x, pair.y};
+  }
+  __syncwarp();  // and read
 }
 
 /// Between the stages: times w^(n k) for lane n, as w^(n (k mod 4)) and w^(n (k - k mod 4)), which is 10 loads instead
@@ -197,8 +221,8 @@ __device__ __forceinline__ void store_power(const MelComplex* z, const float2* s
 
 /// A block owns 16 frames of an item, a warp two of them, one after the other:
 ///
-///   samples   pre-emphasis and window on the way into shared memory; circular shifts do not change |X|, so the window
-///             stands at 0 .. window-1 and the upper half of the points is zero
+///   samples   pre-emphasis and window in the load; circular shifts do not change |X|, so the window stands at
+///             0 .. window-1 and the upper half of the points is zero
 ///   stage 1   lane n: 32 points n + 32 j in registers, of which only the lower 16 are not zero; times w^(n k)
 ///   exchange  through shared memory
 ///   stage 2   lane k: 32 points; then the spectrum of the real frame, by shuffles, and its power to shared memory
@@ -221,17 +245,11 @@ __global__ void __launch_bounds__(kFftThreads, 2) mel_fft_kernel(MelArguments<Sa
 
   for (int frame = warp; frame < frames; frame += kWarps) {
     float* const mine = memory + frame * kFramePitch;
-    load_frame(g, g.pcm + item * g.samples, (g.first_frame + t + frame) * g.hop - g.window / 2, lane, mine);
-    __syncwarp();  // the frame is complete
     MelComplex z[32];
-    DCASE_UNROLL for (int j = 0; j < 16; ++j) {
-      const float2 pair = *reinterpret_cast<const float2*>(mine + mel_sample_address(lane, j));
-      z[j] = {pair.x, pair.y};
-      z[j + 16] = times_root_32(z[j], j);  // the upper half of the points is zero
-    }
+    load_frame(g, g.pcm + item * g.samples, (g.first_frame + t + frame) * g.hop - g.window / 2, lane, mine, z);
+    DCASE_UNROLL for (int j = 0; j < 16; ++j) z[j + 16] = times_root_32(z[j], j);
     fft_16(z);
     fft_16(z + 16);
-    __syncwarp();  // all have read their samples
     exchange(z, g.tables.turns, lane, mine);
     DCASE_UNROLL for (int j = 0; j < 16; ++j) {
       const MelComplex sum = z[j] + z[j + 16];

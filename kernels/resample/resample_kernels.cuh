@@ -2,7 +2,7 @@
 // Two rungs. resample_simple_kernel takes any filter that has a table. resample_tile_kernel is for filters whose
 // periods are short enough for shared memory: 44.1, 22.05, 48, 32, 16 and 8 kHz to 24 kHz among them.
 
-#include "kernels/common/dialect.cuh"
+#include "kernels/common/ptx.cuh"
 #include "kernels/resample/resample_tile.cuh"
 
 namespace dcase::cuda {
@@ -53,12 +53,12 @@ struct ResampleTiles {
   int samples;   // inputs of 64 periods and the filter's length
 };
 
-/// A block computes 64 periods of an item: their inputs are put into shared memory, a warp takes a group of phases with
-/// periods as lanes, and the outputs leave through shared memory in one stretch. A read of x serves four outputs, a
-/// broadcast of four weights eight; lanes read with the stride `down`, which is odd from 44.1 and 22.05 kHz and free of
-/// bank conflicts then (from 48 kHz two lanes share a bank). Global memory is read once, up to the filter's length at
-/// tile edges, and written once: what bounds it with 24 taps, next to shared memory. The simple kernel reads x and a
-/// weight for each product.
+/// A block computes 64 periods of an item: their inputs are copied to shared memory, all at once, a warp takes a group
+/// of phases with periods as lanes, and the outputs leave through shared memory in one stretch. A read of x serves four
+/// outputs, a broadcast of four weights eight; lanes read with the stride `down`, which is odd from 44.1 and 22.05 kHz
+/// and free of bank conflicts then (from 48 kHz two lanes share a bank). Global memory is read once, up to the filter's
+/// length at tile edges, and written once: what bounds it with 24 taps, next to shared memory. The simple kernel reads
+/// x and a weight for each product.
 __global__ void __launch_bounds__(kTileThreads) resample_tile_kernel(ResampleArguments g, ResampleTiles tiles) {
   SharedCarver carve;
   float* const x = carve.take<float>(static_cast<std::size_t>(tiles.samples));
@@ -75,8 +75,11 @@ __global__ void __launch_bounds__(kTileThreads) resample_tile_kernel(ResampleArg
   const std::int64_t begin = period * tiles.down + tiles.first[0];
   for (int i = static_cast<int>(threadIdx.x); i < tiles.samples; i += kTileThreads) {
     const std::int64_t n = begin + i;
-    x[i] = n >= 0 && n < g.samples ? in[n] : 0.0F;
+    const bool inside = n >= 0 && n < g.samples;
+    copy_async_4(x + i, inside ? in + n : in, inside ? 4U : 0U);  // zeros outside the signal
   }
+  copy_async_commit();
+  copy_async_wait<0>();
   __syncthreads();  // the inputs are there
 
   for (int group = warp; group < tiles.groups; group += kWarps) {
