@@ -122,9 +122,11 @@ class AccessChecker final : public Checker {
     count_ = count;
     const std::size_t threads = grid.threads.count() * count;
     block_threads_ = grid.threads.count();
-    clocks_.assign(threads, {});
+    threads_ = threads;
+    const std::size_t clocks = threads + kAgents * block_warps() * count;
+    clocks_.assign(clocks, {});
     released_.clear();
-    const auto nothing = std::make_shared<const std::vector<std::uint32_t>>(threads, 0);
+    const auto nothing = std::make_shared<const std::vector<std::uint32_t>>(clocks, 0);
     for (ThreadClock& clock : clocks_) clock.known = nothing;
   }
 
@@ -139,14 +141,7 @@ class AccessChecker final : public Checker {
 
   void meet(std::span<const std::size_t> threads) override {
     std::vector<std::uint32_t> joined(clocks_.size(), 0);
-    Known previous;
-    for (const std::size_t t : threads) {
-      if (clocks_[t].known != previous) {
-        previous = clocks_[t].known;
-        for (std::size_t i = 0; i < joined.size(); ++i) joined[i] = std::max(joined[i], (*previous)[i]);
-      }
-    }
-    for (const std::size_t t : threads) joined[t] = std::max(joined[t], clocks_[t].own);
+    join(joined, threads);
     const auto known = std::make_shared<const std::vector<std::uint32_t>>(std::move(joined));
     for (const std::size_t t : threads) {
       clocks_[t].known = known;
@@ -182,6 +177,33 @@ class AccessChecker final : public Checker {
   void lands(std::size_t thread, const void* start, std::size_t bytes, Site site) override {
     for_cells(start, bytes, [&](Cell& cell, std::uint8_t mask) { cell.flying &= static_cast<std::uint8_t>(~mask); });
     access(thread, start, bytes, true, false, {0, site});
+  }
+
+  Operation begins(Agent kind, std::span<const std::size_t> threads) override {
+    const std::size_t thread = threads.front();
+    const std::size_t warp = thread / block_threads_ * block_warps() + thread % block_threads_ / 32;
+    const std::size_t agent = threads_ + kAgents * warp + static_cast<std::size_t>(kind);
+    std::vector<std::uint32_t> joined = *clocks_[agent].known;
+    join(joined, threads);
+    clocks_[agent].known = std::make_shared<const std::vector<std::uint32_t>>(std::move(joined));
+    // What the threads do from now on is not ordered before it.
+    for (const std::size_t t : threads) ++clocks_[t].own;
+    return {agent, ++clocks_[agent].own};
+  }
+
+  void waited(Operation operation, std::span<const std::size_t> threads) override {
+    Known before;  // threads that have met last share it
+    Known behind;
+    for (const std::size_t t : threads) {
+      if ((*clocks_[t].known)[operation.agent] >= operation.number) continue;
+      if (clocks_[t].known != before) {
+        before = clocks_[t].known;
+        std::vector<std::uint32_t> joined = *before;
+        joined[operation.agent] = operation.number;
+        behind = std::make_shared<const std::vector<std::uint32_t>>(std::move(joined));
+      }
+      clocks_[t].known = behind;
+    }
   }
 
   void register_memory(const void* start, std::size_t bytes, const std::string& name) override {
@@ -245,6 +267,18 @@ class AccessChecker final : public Checker {
     last_ = nullptr;
   }
 
+  // Everything that the threads know and have done.
+  void join(std::vector<std::uint32_t>& joined, std::span<const std::size_t> threads) const {
+    Known previous;
+    for (const std::size_t t : threads) {
+      if (clocks_[t].known != previous) {
+        previous = clocks_[t].known;
+        for (std::size_t i = 0; i < joined.size(); ++i) joined[i] = std::max(joined[i], (*previous)[i]);
+      }
+    }
+    for (const std::size_t t : threads) joined[t] = std::max(joined[t], clocks_[t].own);
+  }
+
   // The region that holds the address, or is nearest below it by less than a red zone.
   Region* find(std::uintptr_t address) {
     if (last_ != nullptr && address >= last_->start && address < last_->start + last_->bytes) return last_;
@@ -306,14 +340,22 @@ class AccessChecker final : public Checker {
     if (other.launch != launch_ || (other.bytes & mask) == 0 || (atomic && other.atomic)) return;
     const char* const verb = write ? "writes" : "reads";
     const char* const did = other_wrote ? "wrote" : "read";
+    const std::size_t block =
+        other.thread < threads_ ? other.thread / block_threads_ : (other.thread - threads_) / kAgents / block_warps();
     if (other.gang != gang_) {
-      fail(concat("race between blocks: ", verb, " ", region.name, ", which block ",
-                  other.gang + other.thread / block_threads_, " ", did, " at ", other.place.text()),
+      fail(concat("race between blocks: ", verb, " ", region.name, ", which block ", other.gang + block, " ", did,
+                  " at ", other.place.text()),
            place);
     }
     if (other.thread == thread || (*clocks_[thread].known)[other.thread] >= other.clock) return;
+    if (other.thread >= threads_) {
+      fail(concat("race: ", verb, " ", region.name, ", which the asynchronous operation of block ", gang_ + block,
+                  " that started at ", other.place.text(), other_wrote ? " writes" : " reads",
+                  ", without a wait between"),
+           place);
+    }
     fail(concat("race: ", verb, " ", region.name, ", which thread ", other.thread % block_threads_, " of block ",
-                gang_ + other.thread / block_threads_, " ", did, " at ", other.place.text(), " with nothing between"),
+                gang_ + block, " ", did, " at ", other.place.text(), " with nothing between"),
          place);
   }
 
@@ -334,6 +376,9 @@ class AccessChecker final : public Checker {
     Gang::current().fail(concat(text, ", at ", place.text()), {});
   }
 
+  static constexpr std::size_t kAgents = 2;  // of a warp
+  [[nodiscard]] std::size_t block_warps() const { return (block_threads_ + 31) / 32; }
+
   std::mutex mutex_;
   std::map<std::uintptr_t, Region> regions_;
   Region* last_ = nullptr;
@@ -343,6 +388,7 @@ class AccessChecker final : public Checker {
   std::uint32_t gang_ = 0;
   std::size_t count_ = 1;
   std::size_t block_threads_ = 1;
+  std::size_t threads_ = 0;  // of the gang; their agents are numbered behind them
   std::vector<ThreadClock> clocks_;
   std::map<const void*, std::vector<std::uint32_t>> released_;
 };

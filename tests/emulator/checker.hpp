@@ -3,12 +3,16 @@
 /// only, whose kernels are compiled so that every load and store is reported to it.
 
 #include <cstddef>
+#include <cstdint>
 #include <span>
 
 #include "tests/emulator/device.hpp"
 #include "tests/emulator/grid.hpp"
 
 namespace dcase::emulator {
+
+/// What reads and writes beside the threads: of each warp, its products and its stores of tensors.
+enum class Agent : std::uint8_t { kProducts, kStores };
 
 /// Threads are numbered through the blocks that run together: block * threads + linear thread.
 class Checker {
@@ -28,6 +32,14 @@ class Checker {
   /// counts as a write of the thread at that time.
   virtual void flies(std::size_t thread, const void* start, std::size_t bytes, Site site) = 0;
   virtual void lands(std::size_t thread, const void* start, std::size_t bytes, Site site) = 0;
+  /// Asynchronous operations. A new one of the threads' warp comes after everything that these did before, and is over
+  /// for `threads` when they have waited for it; its accesses are reported by touch(operation.agent, ...).
+  struct Operation {
+    std::size_t agent = 0;
+    std::uint32_t number = 0;
+  };
+  virtual Operation begins(Agent kind, std::span<const std::size_t> threads) = 0;
+  virtual void waited(Operation operation, std::span<const std::size_t> threads) = 0;
   virtual void register_memory(const void* start, std::size_t bytes, const std::string& name) = 0;
   virtual void forget_memory(const void* start) = 0;
   virtual void written(const void* start, std::size_t bytes) = 0;
