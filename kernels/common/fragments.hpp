@@ -1,6 +1,7 @@
 #pragma once
 /// Which element of a matrix each register of each lane holds in the tensor-core instructions, after the PTX ISA
-/// ("Matrix Fragments"). Kernels, the emulator and the layout tests use these maps, so a layout is written down once.
+/// ("Matrix Fragments", "Register Fragments"), and how shared-memory tiles are swizzled. Kernels, the emulator and the
+/// layout tests use these maps, so a layout is written down once.
 
 namespace dcase {
 
@@ -39,6 +40,17 @@ DCASE_HOST_DEVICE constexpr MatrixPlace mma1688_b(int lane, int i) { return {lan
 /// column change places.
 DCASE_HOST_DEVICE constexpr MatrixPlace ldmatrix_place(int lane, int i, bool transposed) {
   return transposed ? MatrixPlace{lane % 4 * 2 + i, lane / 4} : MatrixPlace{lane / 4, lane % 4 * 2 + i};
+}
+
+/// The bytes within which 16-byte pieces of a shared-memory tile change places, so that eight pieces of one column lie
+/// in different banks.
+enum class Swizzle : unsigned char { kNone, k32, k64, k128 };
+DCASE_HOST_DEVICE constexpr unsigned swizzle_span(Swizzle swizzle) { return 16U << static_cast<unsigned>(swizzle); }
+/// Where the byte of that shared-memory address goes: the low one to three bits of its 128-byte line's number are added
+/// without carry to those of the piece's. The pattern repeats after 8 spans; tiles start at a multiple of 1024.
+DCASE_HOST_DEVICE constexpr unsigned swizzled(unsigned address, Swizzle swizzle) {
+  const unsigned pieces = swizzle_span(swizzle) / 16 - 1;
+  return address ^ (address / 128 & pieces) * 16;
 }
 
 }  // namespace dcase

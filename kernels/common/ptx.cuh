@@ -1,12 +1,21 @@
 #pragma once
 /// Instructions that CUDA C++ has no words for, one function each. The device bodies are here, the emulated ones in
-/// tests/emulator/emulated_ptx.hpp, after the PTX ISA; tests/emulator/ptx_test.cpp holds both against fragments.hpp.
+/// tests/emulator/emulated_ptx.hpp, after the PTX ISA; ptx_test.cpp and tensor_map_test.cpp there hold both against
+/// fragments.hpp.
 ///
 /// Warp-wide functions (ldmatrix, stmatrix, mma) are called by all 32 lanes. Pointers to shared memory are generic
-/// ones. sm_80 and later; from the line that says so, sm_90 and later.
+/// ones. sm_80 and later; from the lines that say so, sm_90 and later, and sm_90a alone.
 
 #include "kernels/common/dialect.cuh"
 #include "kernels/common/fragments.hpp"
+#include "kernels/common/tensor_map.hpp"
+
+/// Where the instructions of sm_90a may stand: in its own pass, and in the host's. Compute capability 9.0 without the
+/// "a" does not have them. A kernel that uses them is declared in every pass and has its body between #ifdef
+/// DCASE_SM90A and #endif; its launcher asks for the device's capability.
+#if !defined(__CUDA_ARCH__) || defined(__CUDA_ARCH_FEAT_SM90_ALL)
+#define DCASE_SM90A
+#endif
 
 // Where the functions of sm_90 are: kernels that call them have their bodies under it, since the kernels themselves
 // must exist in every pass of the compiler.
@@ -148,6 +157,52 @@ __device__ __forceinline__ void copy_bulk(void* shared, const void* global, unsi
                "l"(global), "r"(bytes), "r"(shared_address(barrier))
                : "memory");
 }
+/// Copies the box of `map` (a `const __grid_constant__` parameter of the kernel) whose first element has the
+/// coordinates `at`, innermost axis first, to shared memory: dense, innermost axis fastest, swizzled as the map says.
+/// What lies outside of the tensor becomes zero; the barrier counts the bytes of the whole box. `shared` is aligned to
+/// 128 bytes, to 1024 with a swizzle.
+template <int kRank>
+__device__ __forceinline__ void copy_tensor(void* shared, const TensorMap& map, const int (&at)[kRank],
+                                            std::uint64_t* barrier) {
+#define DCASE_COPY_TENSOR(rank, axes, ...)                                                                           \
+  asm volatile("cp.async.bulk.tensor." rank ".shared::cluster.global.mbarrier::complete_tx::bytes [%0], [%1, {" axes \
+               "}], [%2];" ::"r"(shared_address(shared)),                                                            \
+               "l"(&map), "r"(shared_address(barrier)), __VA_ARGS__                                                  \
+               : "memory")
+  static_assert(kRank >= 2 && kRank <= 5);
+  if constexpr (kRank == 2) DCASE_COPY_TENSOR("2d", "%3, %4", "r"(at[0]), "r"(at[1]));
+  if constexpr (kRank == 3) DCASE_COPY_TENSOR("3d", "%3, %4, %5", "r"(at[0]), "r"(at[1]), "r"(at[2]));
+  if constexpr (kRank == 4) DCASE_COPY_TENSOR("4d", "%3, %4, %5, %6", "r"(at[0]), "r"(at[1]), "r"(at[2]), "r"(at[3]));
+  if constexpr (kRank == 5) {
+    DCASE_COPY_TENSOR("5d", "%3, %4, %5, %6, %7", "r"(at[0]), "r"(at[1]), "r"(at[2]), "r"(at[3]), "r"(at[4]));
+  }
+#undef DCASE_COPY_TENSOR
+}
+/// The other way; what lies outside of the tensor is not written. The writes to the box come before, with
+/// fence_proxy_async and a barrier behind them. Under way until store_tensor_wait.
+template <int kRank>
+__device__ __forceinline__ void store_tensor(const TensorMap& map, const int (&at)[kRank], const void* shared) {
+#define DCASE_STORE_TENSOR(rank, axes, ...)                                                                       \
+  asm volatile("cp.async.bulk.tensor." rank ".global.shared::cta.bulk_group [%0, {" axes "}], [%1];" ::"l"(&map), \
+               "r"(shared_address(shared)), __VA_ARGS__                                                           \
+               : "memory")
+  static_assert(kRank >= 2 && kRank <= 5);
+  if constexpr (kRank == 2) DCASE_STORE_TENSOR("2d", "%2, %3", "r"(at[0]), "r"(at[1]));
+  if constexpr (kRank == 3) DCASE_STORE_TENSOR("3d", "%2, %3, %4", "r"(at[0]), "r"(at[1]), "r"(at[2]));
+  if constexpr (kRank == 4) DCASE_STORE_TENSOR("4d", "%2, %3, %4, %5", "r"(at[0]), "r"(at[1]), "r"(at[2]), "r"(at[3]));
+  if constexpr (kRank == 5) {
+    DCASE_STORE_TENSOR("5d", "%2, %3, %4, %5, %6", "r"(at[0]), "r"(at[1]), "r"(at[2]), "r"(at[3]), "r"(at[4]));
+  }
+#undef DCASE_STORE_TENSOR
+}
+/// Closes this thread's group of stores.
+__device__ __forceinline__ void store_tensor_commit() { asm volatile("cp.async.bulk.commit_group;" ::: "memory"); }
+/// Waits until at most `kInFlight` of this thread's latest groups are under way: the others have read their boxes and
+/// written the tensor.
+template <int kInFlight>
+__device__ __forceinline__ void store_tensor_wait() {
+  asm volatile("cp.async.bulk.wait_group %0;" ::"n"(kInFlight) : "memory");
+}
 /// What this thread wrote to shared memory is seen by the asynchronous copies and products behind.
 __device__ __forceinline__ void fence_proxy_async() { asm volatile("fence.proxy.async.shared::cta;" ::: "memory"); }
 
@@ -174,6 +229,10 @@ __device__ __forceinline__ void wait_for_kernel_ahead() { asm volatile("griddepc
 __device__ __forceinline__ void let_kernel_behind_start() {
   asm volatile("griddepcontrol.launch_dependents;" ::: "memory");
 }
+#endif
+
+#ifdef DCASE_SM90A
+// --- sm_90a alone
 
 /// Registers of each thread of this warp group from here on: a multiple of 8 from 24 to 256.
 template <int kRegisters>
@@ -184,6 +243,7 @@ template <int kRegisters>
 __device__ __forceinline__ void take_more_registers() {
   asm volatile("setmaxnreg.inc.sync.aligned.u32 %0;" ::"n"(kRegisters));
 }
+
 #endif
 
 }  // namespace dcase

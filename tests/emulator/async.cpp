@@ -1,9 +1,11 @@
 // What happens beside the threads: asynchronous copies, the barrier objects that count them, clusters.
 
 #include <cstring>
+#include <utility>
 
 #include "kernels/common/error.hpp"
 #include "tests/emulator/gang.hpp"
+#include "tests/emulator/tensor_box.hpp"
 
 namespace dcase::emulator {
 namespace {
@@ -26,7 +28,30 @@ Copy start_copy(void* shared, const void* global, std::size_t bytes, std::size_t
   return {static_cast<char*>(shared), static_cast<const char*>(global), bytes, valid, false, site};
 }
 
+void land(Store& store) {
+  for (Copy& piece : store.pieces) bring(piece);
+}
+
+void start(BulkCopy bulk) {
+  Gang& gang = Gang::current();
+  if (gang.lands_early()) {
+    gang.land(bulk);
+  } else {
+    gang.bulk_copies().push_back(std::move(bulk));
+  }
+}
+
 bool is_aligned(const void* p, std::size_t bytes) { return reinterpret_cast<std::uintptr_t>(p) % bytes == 0; }
+
+EncodedTensor decode(const void* map, int rank, const void* shared, Site site) {
+  Gang& gang = Gang::current();
+  EncodedTensor tensor;
+  std::memcpy(&tensor, map, sizeof(tensor));
+  if (tensor.mark != EncodedTensor::kMark) gang.fail("the tensor map was not made by make_tensor_map", site);
+  if (tensor.rank != rank) gang.fail(concat(rank, " coordinates for a tensor of rank ", tensor.rank), site);
+  if (!is_aligned(shared, 128)) gang.fail("the box in shared memory is not aligned to 128 bytes", site);
+  return tensor;
+}
 
 PhaseBarrier& find_barrier(const void* barrier, Site site) {
   Gang& gang = Gang::current();
@@ -92,7 +117,7 @@ void mbarrier_init(std::uint64_t* barrier, unsigned arrivals, Site site) {
 }
 
 void Gang::complete_phase(const void* barrier, PhaseBarrier& state) {
-  if (state.missing > 0 || state.bytes > 0) return;
+  if (state.missing > 0 || state.bytes != 0) return;  // more bytes than announced do not end it either
   ++state.phase;
   state.missing = state.arrivals;
   for (const std::size_t thread : state.waiting) {
@@ -132,23 +157,76 @@ void copy_bulk(void* shared, const void* global, std::size_t bytes, std::uint64_
   if (bytes == 0 || bytes % 16 != 0) gang.fail(concat("a bulk copy of ", bytes, " bytes, no multiple of 16"), site);
   if (!is_aligned(shared, 16) || !is_aligned(global, 16)) gang.fail("bulk copy: an address is not aligned to 16", site);
   find_barrier(barrier, site);
-  BulkCopy bulk{start_copy(shared, global, bytes, bytes, site), gang.thread_number(), barrier};
-  if (gang.lands_early()) {
-    gang.land(bulk);
-  } else {
-    gang.bulk_copies().push_back(bulk);
-  }
+  start({{start_copy(shared, global, bytes, bytes, site)}, bytes, gang.thread_number(), barrier});
+}
+
+void copy_tensor(void* shared, const void* map, const int* at, int rank, std::uint64_t* barrier, Site site) {
+  const Inside inside;
+  Gang& gang = Gang::current();
+  const EncodedTensor tensor = decode(map, rank, shared, site);
+  find_barrier(barrier, site);
+  BulkCopy bulk{{}, tensor.box_bytes(), gang.thread_number(), barrier};
+  for_pieces(tensor, at, static_cast<char*>(shared), [&](char* piece, char* global, std::size_t bytes) {
+    bulk.pieces.push_back(start_copy(piece, global, bytes, global != nullptr ? bytes : 0, site));
+  });
+  start(std::move(bulk));
 }
 
 void Gang::land(BulkCopy& bulk) {
-  bring(bulk.copy);
-  if (checker != nullptr) {
-    checker->lands(bulk.thread, bulk.copy.destination, bulk.copy.bytes, bulk.copy.site);
-    checker->release(bulk.thread, bulk.barrier);
+  for (Copy& piece : bulk.pieces) {
+    bring(piece);
+    if (checker != nullptr) checker->lands(bulk.thread, piece.destination, piece.bytes, piece.site);
   }
-  PhaseBarrier& state = find_barrier(bulk.barrier, bulk.copy.site);
-  state.bytes -= static_cast<std::int64_t>(bulk.copy.bytes);
+  if (checker != nullptr) checker->release(bulk.thread, bulk.barrier);
+  PhaseBarrier& state = find_barrier(bulk.barrier, bulk.pieces.front().site);
+  state.bytes -= static_cast<std::int64_t>(bulk.bytes);
   complete_phase(bulk.barrier, state);
+}
+
+// --- stores of tensors
+
+void store_tensor(const void* map, const int* at, int rank, const void* shared, Site site) {
+  const Inside inside;
+  Gang& gang = Gang::current();
+  const EncodedTensor tensor = decode(map, rank, shared, site);
+  Store store;
+  const std::size_t self = gang.thread_number();
+  if (checker != nullptr) store.operation = checker->begins(Agent::kStores, {&self, 1});
+  for_pieces(tensor, at, static_cast<char*>(const_cast<void*>(shared)),
+             [&](char* piece, char* global, std::size_t bytes) {
+               if (global == nullptr) return;
+               if (checker != nullptr) {
+                 checker->touch(store.operation.agent, piece, bytes, false, false, site);
+                 checker->touch(store.operation.agent, global, bytes, true, false, site);
+               }
+               store.pieces.push_back({global, piece, bytes, bytes, false, site});
+             });
+  if (gang.lands_early()) land(store);
+  gang.thread().site = site;
+  gang.thread().open_stores.push_back(std::move(store));
+}
+
+void commit_stores(Site site) {
+  const Inside inside;
+  Thread& thread = Gang::current().thread();
+  thread.site = site;
+  thread.stores.push_back(std::move(thread.open_stores));
+  thread.open_stores.clear();
+}
+
+void wait_stores(unsigned groups_in_flight, Site site) {
+  const Inside inside;
+  Gang& gang = Gang::current();
+  Thread& thread = gang.thread();
+  const std::size_t self = gang.thread_number();
+  thread.site = site;
+  while (thread.stores.size() > groups_in_flight) {
+    for (Store& store : thread.stores.front()) {
+      land(store);
+      if (checker != nullptr) checker->waited(store.operation, {&self, 1});
+    }
+    thread.stores.pop_front();
+  }
 }
 
 // --- clusters

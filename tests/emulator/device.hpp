@@ -67,6 +67,13 @@ void mbarrier_arrive(std::uint64_t* barrier, unsigned bytes, Site site);
 void mbarrier_wait(std::uint64_t* barrier, unsigned parity, Site site);
 void copy_bulk(void* shared, const void* global, std::size_t bytes, std::uint64_t* barrier, Site site);
 
+/// Bulk copies of boxes of a tensor, whose map is what the fake driver made (tensor_box.hpp). Stores count in groups of
+/// the thread, like copy_async.
+void copy_tensor(void* shared, const void* map, const int* at, int rank, std::uint64_t* barrier, Site site);
+void store_tensor(const void* map, const int* at, int rank, const void* shared, Site site);
+void commit_stores(Site site);
+void wait_stores(unsigned groups_in_flight, Site site);
+
 /// Rank of the running block in its cluster; the place of `shared` in the shared memory of block `rank`.
 [[nodiscard]] unsigned cluster_rank();
 [[nodiscard]] void* cluster_map(const void* shared, unsigned rank, Site site);

@@ -5,6 +5,7 @@
 #include <bit>
 
 #include "kernels/common/fragments.hpp"
+#include "kernels/common/tensor_map.hpp"
 #include "tests/emulator/device.hpp"
 
 namespace dcase {
@@ -199,6 +200,19 @@ inline void mbarrier_wait(std::uint64_t* barrier, unsigned parity, DCASE_SITE) {
 }
 inline void copy_bulk(void* shared, const void* global, unsigned bytes, std::uint64_t* barrier, DCASE_SITE) {
   emulator::copy_bulk(shared, global, bytes, barrier, {file, line});
+}
+template <int kRank>
+void copy_tensor(void* shared, const TensorMap& map, const int (&at)[kRank], std::uint64_t* barrier, DCASE_SITE) {
+  emulator::copy_tensor(shared, &map, at, kRank, barrier, {file, line});
+}
+template <int kRank>
+void store_tensor(const TensorMap& map, const int (&at)[kRank], const void* shared, DCASE_SITE) {
+  emulator::store_tensor(&map, at, kRank, shared, {file, line});
+}
+inline void store_tensor_commit(DCASE_SITE) { emulator::commit_stores({file, line}); }
+template <int kInFlight>
+void store_tensor_wait(DCASE_SITE) {
+  emulator::wait_stores(kInFlight, {file, line});
 }
 // Memory is coherent here; what the fence orders on a GPU is not modelled.
 inline void fence_proxy_async() {}

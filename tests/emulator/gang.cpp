@@ -107,6 +107,9 @@ void Gang::enter() {
   if (!thread.open_copies.empty() || !thread.copies.empty()) {
     gang.fail("the thread ends with asynchronous copies that it never waited for", thread.site);
   }
+  if (!thread.open_stores.empty() || !thread.stores.empty()) {
+    gang.fail("the thread ends with stores of tensors that it never waited for", thread.site);
+  }
   thread.done = true;
   ++gang.done_count_;
   gang.set_ready(gang.running_, false);
@@ -238,7 +241,7 @@ void Gang::run(const Grid& grid, std::size_t first_block, std::size_t count, con
     // As late as possible: a bulk copy lands when nobody can go on without it.
     if (ready_count_ == 0 && !bulk_copies_.empty()) {
       const std::size_t next = schedule_.landing == Landing::kRandom ? random_() % bulk_copies_.size() : 0;
-      BulkCopy bulk = bulk_copies_[next];
+      BulkCopy bulk = std::move(bulk_copies_[next]);
       bulk_copies_.erase(bulk_copies_.begin() + static_cast<std::ptrdiff_t>(next));
       land(bulk);
       continue;
@@ -271,7 +274,7 @@ void Gang::run(const Grid& grid, std::size_t first_block, std::size_t count, con
   }
   if (checker != nullptr) checker->ends();
   if (!bulk_copies_.empty()) {
-    const Site site = bulk_copies_[0].copy.site;
+    const Site site = bulk_copies_[0].pieces[0].site;
     throw KernelFault(concat("kernel ", grid.name, ": the block ends before its bulk copy has landed", place(site)));
   }
   check_red_zones();

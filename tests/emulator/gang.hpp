@@ -34,6 +34,10 @@ class SharedWindow {
   /// The first byte of a red zone that somebody wrote to, or nullptr.
   [[nodiscard]] const char* damage() const;
   [[nodiscard]] char* start() const { return start_; }
+  /// What CuTe calls Swizzle<bits, 4, 3>: address bits 4 to 3 + bits, exclusive-or those three places above.
+  [[nodiscard]] static std::uintptr_t swizzled(std::uintptr_t address, unsigned bits) {
+    return address ^ (address >> 3 & ((std::uintptr_t{1} << bits) - 1) << 4);
+  }
 
  private:
   char* start_;
@@ -50,6 +54,12 @@ struct Copy {
   Site site;
 };
 
+/// Copies of one thread from shared memory to a tensor, which read and write when they land.
+struct Store {
+  std::vector<Copy> pieces;
+  Checker::Operation operation;
+};
+
 struct Thread {
   Position position;
   void* stack_pointer = nullptr;
@@ -59,9 +69,11 @@ struct Thread {
   Site site;
   void* arguments = nullptr;  // of the warp function it waits in
   unsigned mask = 0;
-  int vote = 0;                          // result of the last meeting of the block
-  std::deque<std::vector<Copy>> copies;  // committed groups in flight, oldest first
-  std::vector<Copy> open_copies;         // not committed yet
+  int vote = 0;                           // result of the last meeting of the block
+  std::deque<std::vector<Copy>> copies;   // committed groups in flight, oldest first
+  std::vector<Copy> open_copies;          // not committed yet
+  std::deque<std::vector<Store>> stores;  // as copies
+  std::vector<Store> open_stores;
 };
 
 /// Threads that wait for each other.
@@ -82,9 +94,10 @@ struct PhaseBarrier {
   std::vector<std::size_t> waiting;
 };
 
-/// A bulk copy under way.
+/// A bulk copy under way: one piece, or those of a tensor's box.
 struct BulkCopy {
-  Copy copy;
+  std::vector<Copy> pieces;
+  std::size_t bytes;  // that the barrier counts
   std::size_t thread;
   std::uint64_t* barrier;
 };
