@@ -24,7 +24,7 @@ touch "$report"
 mkdir -p "$work"
 
 hash_of() { sha256sum "$1" | cut -c 1-16; }
-statements='(__syncthreads|__syncwarp|copy_async_wait<[^>]*>|named_barrier_sync|mbarrier_wait|cluster_sync|grid_sync)\([^;]*\);'
+statements='(__syncthreads|__syncwarp|(copy_async|store_tensor|wgmma)_wait<[^>]*>|named_barrier_sync|mbarrier_wait|cluster_sync|grid_sync)\([^;]*\);'
 
 # Compile and link lines as the build has them.
 command_for() { ninja -C "$build" -t commands "$1" | tail -n 1; }

@@ -42,6 +42,21 @@ DCASE_HOST_DEVICE constexpr MatrixPlace ldmatrix_place(int lane, int i, bool tra
   return transposed ? MatrixPlace{lane % 4 * 2 + i, lane / 4} : MatrixPlace{lane / 4, lane % 4 * 2 + i};
 }
 
+/// wgmma.m64nNk16 on 16-bit elements, A [64,16] in registers: element i of 8, two in a register, of thread 0 to 127 of
+/// the warp group. Each warp has 16 rows.
+DCASE_HOST_DEVICE constexpr MatrixPlace wgmma_a(int thread, int i) {
+  const MatrixPlace p = mma16816_a(thread % 32, i);
+  return {thread / 32 * 16 + p.row, p.column};
+}
+/// D [64,N] of every m64nN shape: float i of N / 2.
+DCASE_HOST_DEVICE constexpr MatrixPlace wgmma_d(int thread, int i) {
+  const MatrixPlace p = mma16n8_c(thread % 32, i % 4);
+  return {thread / 32 * 16 + p.row, i / 4 * 8 + p.column};
+}
+
+/// The axis of an operand along which elements lie side by side: its rows' (M of A, N of B) or the one summed over.
+enum class Major : unsigned char { kK, kMn };
+
 /// The bytes within which 16-byte pieces of a shared-memory tile change places, so that eight pieces of one column lie
 /// in different banks.
 enum class Swizzle : unsigned char { kNone, k32, k64, k128 };

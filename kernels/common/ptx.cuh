@@ -1,10 +1,11 @@
 #pragma once
 /// Instructions that CUDA C++ has no words for, one function each. The device bodies are here, the emulated ones in
-/// tests/emulator/emulated_ptx.hpp, after the PTX ISA; ptx_test.cpp and tensor_map_test.cpp there hold both against
+/// tests/emulator/emulated_ptx.hpp, after the PTX ISA; ptx_test.cpp and wgmma_test.cpp there hold both against
 /// fragments.hpp.
 ///
-/// Warp-wide functions (ldmatrix, stmatrix, mma) are called by all 32 lanes. Pointers to shared memory are generic
-/// ones. sm_80 and later; from the lines that say so, sm_90 and later, and sm_90a alone.
+/// Warp-wide functions (ldmatrix, stmatrix, mma) are called by all 32 lanes, those of a warp group (wgmma) by the 128
+/// threads of four warps from a multiple of 128 on. Pointers to shared memory are generic ones. sm_80 and later; from
+/// the lines that say so, sm_90 and later, and sm_90a alone.
 
 #include "kernels/common/dialect.cuh"
 #include "kernels/common/fragments.hpp"
@@ -244,7 +245,137 @@ __device__ __forceinline__ void take_more_registers() {
   asm volatile("setmaxnreg.inc.sync.aligned.u32 %0;" ::"n"(kRegisters));
 }
 
+/// Ahead of the first product of a kernel, and of each one whose registers (D, or A) other instructions have touched.
+__device__ __forceinline__ void wgmma_fence() { asm volatile("wgmma.fence.sync.aligned;" ::: "memory"); }
+/// Closes the warp's group of products.
+__device__ __forceinline__ void wgmma_commit() { asm volatile("wgmma.commit_group.sync.aligned;" ::: "memory"); }
+/// Waits until at most `kInFlight` of the warp's latest groups are under way. Until then nobody touches the registers
+/// of a product or writes to its operands in shared memory.
+template <int kInFlight>
+__device__ __forceinline__ void wgmma_wait() {
+  asm volatile("wgmma.wait_group.sync.aligned %0;" ::"n"(kInFlight) : "memory");
+}
+/// The compiler moves nothing that it does with these registers across this line. Ahead of wgmma_fence for the
+/// registers that the products take, behind wgmma_wait for those that they leave; without it ptxas may have to
+/// serialise the products.
+template <int kCount>
+__device__ __forceinline__ void wgmma_hold(float (&registers)[kCount]) {
+  DCASE_UNROLL for (int i = 0; i < kCount; ++i) asm volatile("" : "+f"(registers[i])::"memory");
+}
+template <int kCount>
+__device__ __forceinline__ void wgmma_hold(unsigned (&registers)[kCount]) {
+  DCASE_UNROLL for (int i = 0; i < kCount; ++i) asm volatile("" : "+r"(registers[i])::"memory");
+}
+
+/// The three forms for N columns. An instruction is text with numbered operands: D first, then the inputs %i0 on.
+template <int kColumns>
+struct Wgmma;
+#define DCASE_TEXT_32                                                    \
+  "%0, %1, %2, %3, %4, %5, %6, %7, %8, %9, %10, %11, %12, %13, %14, %15" \
+  ", %16, %17, %18, %19, %20, %21, %22, %23, %24, %25, %26, %27, %28, %29, %30, %31"
+#define DCASE_TEXT_64                                                                \
+  DCASE_TEXT_32                                                                      \
+  ", %32, %33, %34, %35, %36, %37, %38, %39, %40, %41, %42, %43, %44, %45, %46, %47" \
+  ", %48, %49, %50, %51, %52, %53, %54, %55, %56, %57, %58, %59, %60, %61, %62, %63"
+#define DCASE_TEXT_128                                                                           \
+  DCASE_TEXT_64                                                                                  \
+  ", %64, %65, %66, %67, %68, %69, %70, %71, %72, %73, %74, %75, %76, %77, %78, %79"             \
+  ", %80, %81, %82, %83, %84, %85, %86, %87, %88, %89, %90, %91, %92, %93, %94, %95"             \
+  ", %96, %97, %98, %99, %100, %101, %102, %103, %104, %105, %106, %107, %108, %109, %110, %111" \
+  ", %112, %113, %114, %115, %116, %117, %118, %119, %120, %121, %122, %123, %124, %125, %126, %127"
+#define DCASE_D_4(i) "+f"(d[i]), "+f"(d[(i) + 1]), "+f"(d[(i) + 2]), "+f"(d[(i) + 3])
+#define DCASE_D_16(i) DCASE_D_4(i), DCASE_D_4((i) + 4), DCASE_D_4((i) + 8), DCASE_D_4((i) + 12)
+#define DCASE_D_32(i) DCASE_D_16(i), DCASE_D_16((i) + 16)
+#define DCASE_D_64(i) DCASE_D_32(i), DCASE_D_32((i) + 32)
+#define DCASE_D_128(i) DCASE_D_64(i), DCASE_D_64((i) + 64)
+#define DCASE_WGMMA_TEXT(predicate, shape, registers, inputs) \
+  "{\n.reg .pred add;\n"                                      \
+  "setp.ne.b32 add, %" predicate                              \
+  ", 0;\n"                                                    \
+  "wgmma.mma_async.sync.aligned.m64n" shape " {" registers "}, " inputs ";\n}"
+#define DCASE_WGMMA(columns, registers, i0, i1, i2, i3, i4, i5, i6)                                                   \
+  template <>                                                                                                         \
+  struct Wgmma<columns> {                                                                                             \
+    template <int kMajorA, int kMajorB>                                                                               \
+    static __device__ __forceinline__ void bf16(float (&d)[registers], std::uint64_t a, std::uint64_t b, int add) {   \
+      asm volatile(DCASE_WGMMA_TEXT(#i2, #columns "k16.f32.bf16.bf16", DCASE_TEXT_##registers,                        \
+                                    "%" #i0 ", %" #i1 ", add, 1, 1, %" #i3 ", %" #i4)                                 \
+                   : DCASE_D_##registers(0)                                                                           \
+                   : "l"(a), "l"(b), "r"(add), "n"(kMajorA), "n"(kMajorB)                                             \
+                   : "memory");                                                                                       \
+    }                                                                                                                 \
+    template <int kMajorB>                                                                                            \
+    static __device__ __forceinline__ void bf16(float (&d)[registers], const unsigned (&a)[4], std::uint64_t b,       \
+                                                int add) {                                                            \
+      asm volatile(DCASE_WGMMA_TEXT(#i5, #columns "k16.f32.bf16.bf16", DCASE_TEXT_##registers,                        \
+                                    "{%" #i0 ", %" #i1 ", %" #i2 ", %" #i3 "}, %" #i4 ", add, 1, 1, %" #i6)           \
+                   : DCASE_D_##registers(0)                                                                           \
+                   : "r"(a[0]), "r"(a[1]), "r"(a[2]), "r"(a[3]), "l"(b), "r"(add), "n"(kMajorB)                       \
+                   : "memory");                                                                                       \
+    }                                                                                                                 \
+    static __device__ __forceinline__ void tf32(float (&d)[registers], std::uint64_t a, std::uint64_t b, int add) {   \
+      asm volatile(                                                                                                   \
+          DCASE_WGMMA_TEXT(#i2, #columns "k8.f32.tf32.tf32", DCASE_TEXT_##registers, "%" #i0 ", %" #i1 ", add, 1, 1") \
+          : DCASE_D_##registers(0)                                                                                    \
+          : "l"(a), "l"(b), "r"(add)                                                                                  \
+          : "memory");                                                                                                \
+    }                                                                                                                 \
+  }
+DCASE_WGMMA(64, 32, 32, 33, 34, 35, 36, 37, 38);
+DCASE_WGMMA(128, 64, 64, 65, 66, 67, 68, 69, 70);
+DCASE_WGMMA(256, 128, 128, 129, 130, 131, 132, 133, 134);
+#undef DCASE_WGMMA
+#undef DCASE_WGMMA_TEXT
+#undef DCASE_D_128
+#undef DCASE_D_64
+#undef DCASE_D_32
+#undef DCASE_D_16
+#undef DCASE_D_4
+#undef DCASE_TEXT_128
+#undef DCASE_TEXT_64
+#undef DCASE_TEXT_32
+
+/// d = a * b, or d += a * b: [64,16] x [16,N], bf16 in, float out, N = 64, 128 or 256 and N / 2 floats a thread
+/// (fragments.hpp, wgmma_d). Both operands stand in shared memory, given by shared_descriptor; they and d belong to the
+/// product until wgmma_wait.
+template <Major kMajorA, Major kMajorB, int kCount>
+__device__ __forceinline__ void wgmma_bf16(float (&d)[kCount], std::uint64_t a, std::uint64_t b, bool accumulate) {
+  Wgmma<2 * kCount>::template bf16<static_cast<int>(kMajorA), static_cast<int>(kMajorB)>(d, a, b, accumulate);
+}
+/// As above with A in registers (wgmma_a).
+template <Major kMajorB, int kCount>
+__device__ __forceinline__ void wgmma_bf16(float (&d)[kCount], const unsigned (&a)[4], std::uint64_t b,
+                                           bool accumulate) {
+  Wgmma<2 * kCount>::template bf16<static_cast<int>(kMajorB)>(d, a, b, accumulate);
+}
+/// [64,8] x [8,N], floats of which the product takes the upper 19 bits (tf32); both operands K-major.
+template <int kCount>
+__device__ __forceinline__ void wgmma_tf32(float (&d)[kCount], std::uint64_t a, std::uint64_t b, bool accumulate) {
+  Wgmma<2 * kCount>::tf32(d, a, b, accumulate);
+}
 #endif
 
 }  // namespace dcase
 #endif
+
+namespace dcase {
+
+/// A tile in shared memory as wgmma wants it described ("Matrix Descriptor Format"): an operand [rows, K], where rows
+/// are M of A or N of B. Elements stand in pieces of 16 bytes along the major axis.
+///
+///                     side by side                           stride_bytes         leading_bytes
+/// K-major, kNone      8 rows of a piece                      to the next 8 rows   to the rows' next pieces
+/// K-major, swizzled   a span of K of a row, for 8 rows       to the next 8 rows   ignored
+/// MN-major, kNone     8 steps of K of a piece of 8 rows      to the next 8 rows   to the next 8 steps of K
+/// MN-major, swizzled  a span of rows of a step, for 8 steps  to the next 8 steps  to the next span of rows
+///
+/// `shared` is aligned to 16 bytes. A swizzled tile starts at a multiple of 1024; an operand within it starts where it
+/// would without the swizzle.
+__device__ __forceinline__ std::uint64_t shared_descriptor(const void* shared, unsigned leading_bytes,
+                                                           unsigned stride_bytes, Swizzle swizzle) {
+  const auto encoded = [](unsigned bytes) { return static_cast<std::uint64_t>((bytes & 0x3FFFFU) >> 4); };
+  const auto layout = static_cast<std::uint64_t>((4 - static_cast<unsigned>(swizzle)) % 4);
+  return encoded(shared_address(shared)) | encoded(leading_bytes) << 16 | encoded(stride_bytes) << 32 | layout << 62;
+}
+
+}  // namespace dcase

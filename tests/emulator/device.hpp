@@ -74,6 +74,26 @@ void store_tensor(const void* map, const int* at, int rank, const void* shared, 
 void commit_stores(Site site);
 void wait_stores(unsigned groups_in_flight, Site site);
 
+/// One thread's call of wgmma.mma_async, [64,depth] x [depth,columns].
+struct GroupProduct {
+  int columns = 0;
+  int depth = 0;                // 16 for bf16, 8 for tf32
+  float* d = nullptr;           // columns / 2 of them
+  const unsigned* a = nullptr;  // registers, or
+  std::uint64_t a_tile = 0;     // descriptor
+  std::uint64_t b_tile = 0;
+  bool a_mn_major = false;
+  bool b_mn_major = false;
+  bool accumulate = false;
+};
+/// The threads of a warp group meet. The product is done when the schedule says so, at the latest when
+/// wait_products(groups) of its warp leaves fewer groups in flight; operands in shared memory are read then, and the
+/// accumulators are NaN until then.
+void multiply_group(const GroupProduct& product, Site site);
+void fence_products(Site site);
+void commit_products(Site site);
+void wait_products(unsigned groups_in_flight, Site site);
+
 /// Rank of the running block in its cluster; the place of `shared` in the shared memory of block `rank`.
 [[nodiscard]] unsigned cluster_rank();
 [[nodiscard]] void* cluster_map(const void* shared, unsigned rank, Site site);

@@ -134,6 +134,11 @@ inline void multiply_tf32(void* const* arguments, unsigned) {
 
 }  // namespace emulator
 
+/// A block's shared memory starts at a multiple of 256 KiB (SharedWindow).
+inline unsigned shared_address(const void* p) {
+  return static_cast<unsigned>(reinterpret_cast<std::uintptr_t>(p) % (256 * 1024));
+}
+
 inline void ldmatrix_x4(unsigned (&r)[4], const void* row, DCASE_SITE) {
   emulator::ldmatrix<4, false>(r, row, {file, line});
 }
@@ -234,6 +239,47 @@ void give_back_registers() {
 template <int kRegisters>
 void take_more_registers() {
   static_assert(kRegisters >= 24 && kRegisters <= 256 && kRegisters % 8 == 0);
+}
+
+inline void wgmma_fence(DCASE_SITE) { emulator::fence_products({file, line}); }
+inline void wgmma_commit(DCASE_SITE) { emulator::commit_products({file, line}); }
+template <int kInFlight>
+void wgmma_wait(DCASE_SITE) {
+  emulator::wait_products(kInFlight, {file, line});
+}
+// "Registers" whose address was given away are in memory around every call already.
+template <class T, int kCount>
+void wgmma_hold(T (&)[kCount]) {}
+template <Major kMajorA, Major kMajorB, int kCount>
+void wgmma_bf16(float (&d)[kCount], std::uint64_t a, std::uint64_t b, bool accumulate, DCASE_SITE) {
+  static_assert(kCount == 32 || kCount == 64 || kCount == 128);
+  emulator::multiply_group({.columns = 2 * kCount,
+                            .depth = 16,
+                            .d = d,
+                            .a_tile = a,
+                            .b_tile = b,
+                            .a_mn_major = kMajorA == Major::kMn,
+                            .b_mn_major = kMajorB == Major::kMn,
+                            .accumulate = accumulate},
+                           {file, line});
+}
+template <Major kMajorB, int kCount>
+void wgmma_bf16(float (&d)[kCount], const unsigned (&a)[4], std::uint64_t b, bool accumulate, DCASE_SITE) {
+  static_assert(kCount == 32 || kCount == 64 || kCount == 128);
+  emulator::multiply_group({.columns = 2 * kCount,
+                            .depth = 16,
+                            .d = d,
+                            .a = a,
+                            .b_tile = b,
+                            .b_mn_major = kMajorB == Major::kMn,
+                            .accumulate = accumulate},
+                           {file, line});
+}
+template <int kCount>
+void wgmma_tf32(float (&d)[kCount], std::uint64_t a, std::uint64_t b, bool accumulate, DCASE_SITE) {
+  static_assert(kCount == 32 || kCount == 64 || kCount == 128);
+  emulator::multiply_group(
+      {.columns = 2 * kCount, .depth = 8, .d = d, .a_tile = a, .b_tile = b, .accumulate = accumulate}, {file, line});
 }
 
 }  // namespace dcase

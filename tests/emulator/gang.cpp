@@ -110,6 +110,11 @@ void Gang::enter() {
   if (!thread.open_stores.empty() || !thread.stores.empty()) {
     gang.fail("the thread ends with stores of tensors that it never waited for", thread.site);
   }
+  const WarpProducts& products = gang.block().products[thread.position.linear_thread / 32];
+  if (!products.open.empty() || !products.groups.empty()) {
+    gang.fail("the thread ends with products of its warp that were never waited for",
+              products.open.empty() ? products.groups.front().front().site : products.open.front().site);
+  }
   thread.done = true;
   ++gang.done_count_;
   gang.set_ready(gang.running_, false);
@@ -218,6 +223,8 @@ void Gang::run(const Grid& grid, std::size_t first_block, std::size_t count, con
     spare_.pop_back();
     block.window.reset();
     block.warps.resize((per_block + 31) / 32);
+    block.products.resize(block.warps.size());
+    block.groups.resize(per_block / 128);
     const std::size_t number = first_block + b;
     const uint3 index = {static_cast<unsigned>(number % grid.blocks.x),
                          static_cast<unsigned>(number / grid.blocks.x % grid.blocks.y),

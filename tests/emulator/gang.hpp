@@ -102,6 +102,29 @@ struct BulkCopy {
   std::uint64_t* barrier;
 };
 
+/// A wgmma as one warp of its group sees it.
+struct WarpProduct {
+  GroupProduct call;  // registers are those of lane 0
+  std::array<float*, 32> d;
+  std::array<std::array<unsigned, 4>, 32> a;  // the registers when it was asked for
+  bool done = false;
+  Checker::Operation operation;
+  Site site;
+};
+
+/// The products of a warp.
+struct WarpProducts {
+  bool fenced = false;
+  std::deque<std::vector<WarpProduct>> groups;  // committed and not waited for, oldest first
+  std::vector<WarpProduct> open;                // not committed yet
+  /// What the accumulators in flight hold; the registers are NaN. By the address of lane 0's.
+  struct Hidden {
+    std::vector<float> values;  // [32][columns / 2]
+    std::size_t products = 0;   // not done
+  };
+  std::map<float*, Hidden> hidden;
+};
+
 struct Block {
   explicit Block(SharedWindow w) : window(std::move(w)) {}
   SharedWindow window;
@@ -111,11 +134,13 @@ struct Block {
     std::size_t bytes;
   };
   std::vector<Variable> variables;
-  std::vector<Variable> pieces;   // of dynamic shared memory, in order
-  std::size_t piece_bytes = 0;    // as a GPU would lay them out
-  Meeting all;                    // __syncthreads
-  std::array<Meeting, 16> named;  // bar.sync
-  std::vector<Meeting> warps;     // one a warp
+  std::vector<Variable> pieces;        // of dynamic shared memory, in order
+  std::size_t piece_bytes = 0;         // as a GPU would lay them out
+  Meeting all;                         // __syncthreads
+  std::array<Meeting, 16> named;       // bar.sync
+  std::vector<Meeting> warps;          // one a warp
+  std::vector<Meeting> groups;         // one a warp group, of those that call wgmma
+  std::vector<WarpProducts> products;  // one a warp
   std::map<const void*, PhaseBarrier> phase_barriers;
 };
 
