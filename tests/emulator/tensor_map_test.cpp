@@ -174,6 +174,8 @@ TEST_CASE("tensor maps: layouts that the hardware cannot take are refused", "[pt
     CHECK(error.kind() == ErrorKind::kDevice);
     CHECK(contains(error.what(), "refuses with CUresult 801: element 4 bytes, swizzle 64 bytes, axis 0: extent 20"));
   }
+  fake::set_driver_version(11080);
+  CHECK_THROWS_AS(make_tensor_map(good), CudaError);
 }
 
 }  // namespace dcase::test
