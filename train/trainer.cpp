@@ -127,17 +127,18 @@ StepReport Trainer::train_step(const std::vector<Batch>& batches) {
                   .random = {.seed = options_.seed, .step = static_cast<std::uint32_t>(state_.step)},
                   .dropout = options_.dropout};
   model_->parameters().reset_grads();
-  std::vector<Loss> losses;
+  std::vector<Array<double>> losses;
   for (std::size_t i = 0; i < batches.size(); ++i) {
     const Batch& batch = batches[i];
     const Variable x(batch.x.copied_to(model_->backend()));
     const Outputs out = model_->network().forward(x, batch.task, pass);
-    losses.push_back(task_loss(batch.task, out, batch.target.copied_to(model_->backend())));
-    backward(losses.back().variable, static_cast<float>(tasks_[i].loss_weight));
+    const Loss loss = task_loss(batch.task, out, batch.target.copied_to(model_->backend()));
+    backward(loss.variable, static_cast<float>(tasks_[i].loss_weight));
+    losses.push_back(loss.value);
   }
   // Read behind all of the work, which a device does on its own meanwhile.
   for (std::size_t i = 0; i < batches.size(); ++i) {
-    const double loss = losses[i].read();
+    const double loss = losses[i].to_vector()[0];
     const char* const task = task_name(batches[i].task);
     if (!std::isfinite(loss)) {
       fail(ErrorKind::kNumeric, "the ", task, " loss is ", loss, " in step ", state_.step + 1,
