@@ -72,6 +72,56 @@ void gru_backward(const GruBackward<Real>& args, const Context& context) {
   cpu::gru_backward(args, context);
 }
 
+/// Sizes of a layer, read from the views and checked.
+struct GruSizes {
+  std::int64_t N = 0, T = 0, F = 0, H = 0;
+};
+
+/// What both passes have in common.
+template <class Args>
+[[nodiscard]] GruSizes gru_common_sizes(const char* op, const Args& a) {
+  DCASE_CHECK(a.x.rank == 3, op, ": x has shape ", shape_string(a.x), ", expected [N,T,F]");
+  DCASE_CHECK(a.w_hh[0].rank == 2, op, ": w_hh[0] has shape ", shape_string(a.w_hh[0]), ", expected [3*H,H]");
+  const GruSizes s{.N = a.x.dim(0), .T = a.x.dim(1), .F = a.x.dim(2), .H = a.w_hh[0].dim(1)};
+  DCASE_CHECK(s.F >= 1 && s.H >= 1, op, ": F = ", s.F, " and H = ", s.H, ", expected at least 1");
+  check_shape(op, "x", a.x, {s.N, s.T, s.F});
+  for (int d = 0; d < 2; ++d) {
+    check_shape(op, d == 0 ? "w_ih[0]" : "w_ih[1]", a.w_ih[d], {3 * s.H, s.F});
+    check_shape(op, d == 0 ? "w_hh[0]" : "w_hh[1]", a.w_hh[d], {3 * s.H, s.H});
+  }
+  check_shape(op, "y", a.y, {s.N, s.T, 2 * s.H});
+  return s;
+}
+
+template <class Real>
+[[nodiscard]] GruSizes gru_sizes(const GruForward<Real>& a) {
+  constexpr const char* kOp = "gru_forward";
+  const GruSizes s = gru_common_sizes(kOp, a);
+  for (int d = 0; d < 2; ++d) {
+    check_shape(kOp, d == 0 ? "b_ih[0]" : "b_ih[1]", a.b_ih[d], {3 * s.H});
+    check_shape(kOp, d == 0 ? "b_hh[0]" : "b_hh[1]", a.b_hh[d], {3 * s.H});
+  }
+  if (a.hn.present()) check_shape(kOp, "hn", a.hn, {2, s.N, s.H});
+  if (a.saved.gates.present()) check_shape(kOp, "saved.gates", a.saved.gates, {2, s.N, s.T, 4 * s.H});
+  return s;
+}
+
+template <class Real>
+[[nodiscard]] GruSizes gru_sizes(const GruBackward<Real>& a) {
+  constexpr const char* kOp = "gru_backward";
+  const GruSizes s = gru_common_sizes(kOp, a);
+  check_shape(kOp, "saved.gates", a.saved.gates, {2, s.N, s.T, 4 * s.H});
+  check_shape(kOp, "dy", a.dy, {s.N, s.T, 2 * s.H});
+  if (a.dx.present()) check_shape(kOp, "dx", a.dx, {s.N, s.T, s.F});
+  for (int d = 0; d < 2; ++d) {
+    if (a.dw_ih[d].present()) check_shape(kOp, d == 0 ? "dw_ih[0]" : "dw_ih[1]", a.dw_ih[d], {3 * s.H, s.F});
+    if (a.dw_hh[d].present()) check_shape(kOp, d == 0 ? "dw_hh[0]" : "dw_hh[1]", a.dw_hh[d], {3 * s.H, s.H});
+    if (a.db_ih[d].present()) check_shape(kOp, d == 0 ? "db_ih[0]" : "db_ih[1]", a.db_ih[d], {3 * s.H});
+    if (a.db_hh[d].present()) check_shape(kOp, d == 0 ? "db_hh[0]" : "db_hh[1]", a.db_hh[d], {3 * s.H});
+  }
+  return s;
+}
+
 /// Both directions: input projection and recurrence.
 template <class Real>
 [[nodiscard]] Cost cost(const GruForward<Real>& args) {

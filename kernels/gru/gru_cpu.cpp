@@ -63,26 +63,6 @@ void pack_backward(const float* u, std::int64_t H, int W, float* panels) {
   }
 }
 
-struct Sizes {
-  std::int64_t N, T, F, H;
-};
-
-/// Sizes shared by forward and backward, checked.
-template <class Args>
-Sizes check(const char* op, const Args& a, const View<const float>& y) {
-  DCASE_CHECK(a.x.rank == 3, op, ": x has shape ", shape_string(a.x), ", expected [N,T,F]");
-  DCASE_CHECK(a.w_hh[0].rank == 2, op, ": w_hh[0] has shape ", shape_string(a.w_hh[0]), ", expected [3*H,H]");
-  const Sizes s{.N = a.x.dim(0), .T = a.x.dim(1), .F = a.x.dim(2), .H = a.w_hh[0].dim(1)};
-  DCASE_CHECK(s.F >= 1 && s.H >= 1, op, ": F = ", s.F, " and H = ", s.H, ", expected at least 1");
-  check_shape(op, "x", a.x, {s.N, s.T, s.F});
-  for (int d = 0; d < 2; ++d) {
-    check_shape(op, d == 0 ? "w_ih[0]" : "w_ih[1]", a.w_ih[d], {3 * s.H, s.F});
-    check_shape(op, d == 0 ? "w_hh[0]" : "w_hh[1]", a.w_hh[d], {3 * s.H, s.H});
-  }
-  check_shape(op, "y", y, {s.N, s.T, 2 * s.H});
-  return s;
-}
-
 /// Calls body(direction, first sequence, end) for tasks that fill the threads: both directions side by side, and as few
 /// pieces of the batch as possible, since each piece reads the recurrent matrices once a frame.
 template <class Body>
@@ -123,17 +103,10 @@ void gru_backward(const GruBackward<float>& args, const Context& context) {
 }
 
 void gru_forward(const GruForward<float>& a, const Context& context, const GruVariant& variant) {
-  constexpr const char* kOp = "gru_forward";
-  const Sizes sizes = check(kOp, a, a.y);
+  const GruSizes sizes = gru_sizes(a);
   const std::int64_t N = sizes.N;
   const std::int64_t T = sizes.T;
   const std::int64_t H = sizes.H;
-  for (int d = 0; d < 2; ++d) {
-    check_shape(kOp, d == 0 ? "b_ih[0]" : "b_ih[1]", a.b_ih[d], {3 * H});
-    check_shape(kOp, d == 0 ? "b_hh[0]" : "b_hh[1]", a.b_hh[d], {3 * H});
-  }
-  if (a.hn.present()) check_shape(kOp, "hn", a.hn, {2, N, H});
-  if (a.saved.gates.present()) check_shape(kOp, "saved.gates", a.saved.gates, {2, N, T, 4 * H});
   if (a.hn.present() && T == 0) std::fill_n(a.hn.data, a.hn.size(), 0.0F);
   if (N == 0 || T == 0) return;
 
@@ -174,21 +147,10 @@ void gru_forward(const GruForward<float>& a, const Context& context, const GruVa
 }
 
 void gru_backward(const GruBackward<float>& a, const Context& context, const GruVariant& variant) {
-  constexpr const char* kOp = "gru_backward";
-  const Sizes sizes = check(kOp, a, a.y);
+  const GruSizes sizes = gru_sizes(a);
   const std::int64_t N = sizes.N;
   const std::int64_t T = sizes.T;
   const std::int64_t H = sizes.H;
-  check_shape(kOp, "saved.gates", a.saved.gates, {2, N, T, 4 * H});
-  check_shape(kOp, "dy", a.dy, {N, T, 2 * H});
-  if (a.dx.present()) check_shape(kOp, "dx", a.dx, {N, T, sizes.F});
-  for (int d = 0; d < 2; ++d) {
-    if (a.dw_ih[d].present()) check_shape(kOp, d == 0 ? "dw_ih[0]" : "dw_ih[1]", a.dw_ih[d], {3 * H, sizes.F});
-    if (a.dw_hh[d].present()) check_shape(kOp, d == 0 ? "dw_hh[0]" : "dw_hh[1]", a.dw_hh[d], {3 * H, H});
-    if (a.db_ih[d].present()) check_shape(kOp, d == 0 ? "db_ih[0]" : "db_ih[1]", a.db_ih[d], {3 * H});
-    if (a.db_hh[d].present()) check_shape(kOp, d == 0 ? "db_hh[0]" : "db_hh[1]", a.db_hh[d], {3 * H});
-  }
-
   const std::int64_t rows = N * T;
   const Scratch<float> dgates_x(context, 2 * rows * 3 * H);  // [2,N,T,3H]
   const Scratch<float> dgates_h(context, 2 * rows * 3 * H);  // [2,N,T,3H]

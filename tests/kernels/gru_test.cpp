@@ -6,97 +6,17 @@
 
 #include "kernels/gru/gru_ref.hpp"
 #include "kernels/gru/gru_variants.hpp"
-#include "tests/support/compare.hpp"
+#include "tests/support/gru_arrays.hpp"
 
 using namespace dcase;
 using namespace dcase::test;
 
 namespace {
 
-struct Case {
-  std::int64_t N, T, F, H;
-  GradMode dx_mode = GradMode::kSet;
-  GradMode dw_mode = GradMode::kSet;
-};
-
-/// A gradient buffer of each parameter, two directions.
-template <class Real>
-struct Parameters {
-  Parameters(const Case& c, const char* name, double size)
-      : w_ih{{3 * c.H, c.F}, {3 * c.H, c.F}},
-        w_hh{{3 * c.H, c.H}, {3 * c.H, c.H}},
-        b_ih{{3 * c.H}, {3 * c.H}},
-        b_hh{{3 * c.H}, {3 * c.H}} {
-    if (size == 0) return;
-    for (int d = 0; d < 2; ++d) {
-      const std::string key = concat(name, d);
-      w_ih[d].fill_uniform((key + "w_ih").c_str(), -size, size);
-      w_hh[d].fill_uniform((key + "w_hh").c_str(), -size, size);
-      b_ih[d].fill_uniform((key + "b_ih").c_str(), -size, size);
-      b_hh[d].fill_uniform((key + "b_hh").c_str(), -size, size);
-    }
-  }
-  Buffer<Real> w_ih[2], w_hh[2], b_ih[2], b_hh[2];
-};
-
-template <class Real>
-struct Arrays {
-  explicit Arrays(const Case& c)
-      : x({c.N, c.T, c.F}),
-        y({c.N, c.T, 2 * c.H}),
-        hn({2, c.N, c.H}),
-        gates({2, c.N, c.T, 4 * c.H}),
-        dy({c.N, c.T, 2 * c.H}),
-        dx({c.N, c.T, c.F}),
-        weights(c, "weights", 1.5 / std::sqrt(static_cast<double>(c.H))),
-        gradients(c, "gradients", c.dw_mode == GradMode::kAdd ? 1 : 0) {
-    x.fill_uniform("x", -2, 2);
-    dy.fill_uniform("dy");
-    if (c.dx_mode == GradMode::kAdd) dx.fill_uniform("dx");
-    forward = {.x = x.view(),
-               .w_ih = {weights.w_ih[0].view(), weights.w_ih[1].view()},
-               .w_hh = {weights.w_hh[0].view(), weights.w_hh[1].view()},
-               .b_ih = {weights.b_ih[0].view(), weights.b_ih[1].view()},
-               .b_hh = {weights.b_hh[0].view(), weights.b_hh[1].view()},
-               .y = y.view(),
-               .hn = hn.view(),
-               .saved = {gates.view()}};
-    backward = {.x = x.view(),
-                .w_ih = {weights.w_ih[0].view(), weights.w_ih[1].view()},
-                .w_hh = {weights.w_hh[0].view(), weights.w_hh[1].view()},
-                .y = y.view(),
-                .saved = {gates.view()},
-                .dy = dy.view(),
-                .dx = dx.view(),
-                .dw_ih = {gradients.w_ih[0].view(), gradients.w_ih[1].view()},
-                .dw_hh = {gradients.w_hh[0].view(), gradients.w_hh[1].view()},
-                .db_ih = {gradients.b_ih[0].view(), gradients.b_ih[1].view()},
-                .db_hh = {gradients.b_hh[0].view(), gradients.b_hh[1].view()},
-                .dx_mode = c.dx_mode,
-                .dw_mode = c.dw_mode};
-  }
-  Buffer<Real> x, y, hn, gates, dy, dx;
-  Parameters<Real> weights, gradients;
-  GruForward<Real> forward;
-  GruBackward<Real> backward;
-
-  /// Everything that forward and backward write.
-  [[nodiscard]] std::vector<std::pair<std::string, Buffer<Real>*>> outputs() {
-    std::vector<std::pair<std::string, Buffer<Real>*>> all = {{"y", &y}, {"hn", &hn}, {"gates", &gates}, {"dx", &dx}};
-    for (int d = 0; d < 2; ++d) {
-      all.emplace_back(concat("dw_ih", d), &gradients.w_ih[d]);
-      all.emplace_back(concat("dw_hh", d), &gradients.w_hh[d]);
-      all.emplace_back(concat("db_ih", d), &gradients.b_ih[d]);
-      all.emplace_back(concat("db_hh", d), &gradients.b_hh[d]);
-    }
-    return all;
-  }
-};
-
-void check(const Case& c, const Context& context, const cpu::GruVariant& variant) {
+void check(const GruCase& c, const Context& context, const cpu::GruVariant& variant) {
   INFO("N " << c.N << " T " << c.T << " F " << c.F << " H " << c.H << " " << variant.name);
-  Arrays<float> actual(c);
-  Arrays<double> expected(c);
+  GruArrays<float> actual(c);
+  GruArrays<double> expected(c);
   cpu::gru_forward(actual.forward, context, variant);
   cpu::gru_backward(actual.backward, context, variant);
   ref::gru_forward(expected.forward);
@@ -168,8 +88,8 @@ TEST_CASE("gru: activations are accurate to float rounding and keep NaN and infi
 }
 
 TEST_CASE("gru: gradients of the reference match finite differences") {
-  const Case c{.N = 2, .T = 4, .F = 3, .H = 2};
-  Arrays<double> a(c);
+  const GruCase c{.N = 2, .T = 4, .F = 3, .H = 2};
+  GruArrays<double> a(c);
   const auto loss = [&] {
     ref::gru_forward(a.forward);
     return weighted_sum(a.y.view(), a.dy.view());
@@ -187,8 +107,8 @@ TEST_CASE("gru: gradients of the reference match finite differences") {
 
 TEST_CASE("gru: repeated runs give the same bits, optional outputs change nothing, the arena stands still") {
   const CpuContext context;
-  const Case c{.N = 11, .T = 7, .F = 24, .H = 40};
-  Arrays<float> first(c), second(c), bare(c);
+  const GruCase c{.N = 11, .T = 7, .F = 24, .H = 40};
+  GruArrays<float> first(c), second(c), bare(c);
   gru_forward<float>(first.forward, context);
   gru_backward<float>(first.backward, context);
   const auto growths = context.arena().statistics().growths;
@@ -211,8 +131,8 @@ TEST_CASE("gru: repeated runs give the same bits, optional outputs change nothin
 
 TEST_CASE("gru: gradients that are absent are left out") {
   const CpuContext context;
-  const Case c{.N = 2, .T = 5, .F = 3, .H = 4};
-  Arrays<float> all(c), one(c);
+  const GruCase c{.N = 2, .T = 5, .F = 3, .H = 4};
+  GruArrays<float> all(c), one(c);
   gru_forward<float>(all.forward, context);
   gru_backward<float>(all.backward, context);
   gru_forward<float>(one.forward, context);
@@ -226,8 +146,8 @@ TEST_CASE("gru: gradients that are absent are left out") {
 
 TEST_CASE("gru: no sequences and no frames") {
   const CpuContext context;
-  for (const Case& c : {Case{.N = 0, .T = 3, .F = 4, .H = 5}, Case{.N = 2, .T = 0, .F = 4, .H = 5}}) {
-    Arrays<float> a(c);
+  for (const GruCase& c : {GruCase{.N = 0, .T = 3, .F = 4, .H = 5}, GruCase{.N = 2, .T = 0, .F = 4, .H = 5}}) {
+    GruArrays<float> a(c);
     gru_forward<float>(a.forward, context);
     gru_backward<float>(a.backward, context);
     for (const auto& [what, buffer] : a.outputs()) {
@@ -240,7 +160,7 @@ TEST_CASE("gru: no sequences and no frames") {
 TEST_CASE("gru: sizes that do not agree throw") {
   const CpuContext context;
   const auto refuses = [&](auto&& change) {
-    Arrays<float> a({.N = 2, .T = 5, .F = 3, .H = 4});
+    GruArrays<float> a({.N = 2, .T = 5, .F = 3, .H = 4});
     gru_forward<float>(a.forward, context);
     change(a.forward);
     change(a.backward);
@@ -255,7 +175,7 @@ TEST_CASE("gru: sizes that do not agree throw") {
   refuses([](auto& args) { args.w_hh[1] = {}; });
   refuses([](auto& args) { args.y.shape[2] = 4; });
   refuses([](auto& args) { args.saved.gates.shape[3] = 12; });
-  Arrays<float> a({.N = 2, .T = 5, .F = 3, .H = 4});
+  GruArrays<float> a({.N = 2, .T = 5, .F = 3, .H = 4});
   a.backward.dw_hh[1].shape[0] = 3;
   CHECK_THROWS_AS(gru_backward<float>(a.backward, context), Error);
   a.forward.b_hh[0].shape[0] = 11;
