@@ -11,8 +11,10 @@
 /// W is w_ih[d], U is w_hh[d]. Any N, T, F, H from 1 on. As torch.nn.GRU(bidirectional=True, batch_first=True).
 
 #include <cstdint>
+#include <span>
 
 #include "kernels/common/context.hpp"
+#include "kernels/common/variant.hpp"
 #include "kernels/common/view.hpp"
 
 namespace dcase {
@@ -60,14 +62,29 @@ void gru_forward(const GruForward<float>& args, const Context& context);
 void gru_backward(const GruBackward<float>& args, const Context& context);
 }  // namespace cpu
 
+/// The products outside the recurrence are gemm's, in the context's precision; the recurrence is in float. Results depend
+/// on the sizes and the precision alone. H is at most 3072.
+namespace cuda {
+void gru_forward(const GruForward<float>& args, const Context& context);
+void gru_backward(const GruBackward<float>& args, const Context& context);
+[[nodiscard]] std::span<const Variant<GruForward<float>>> gru_forward_variants();
+[[nodiscard]] std::span<const Variant<GruBackward<float>>> gru_backward_variants();
+}  // namespace cuda
+
 /// Runs on context.device.
 template <class Real>
 void gru_forward(const GruForward<Real>& args, const Context& context) {
+  if constexpr (kHasCudaFor<Real>) {
+    if (!context.device.is_cpu()) return cuda::gru_forward(args, context);
+  }
   require_cpu(context, "gru_forward");
   cpu::gru_forward(args, context);
 }
 template <class Real>
 void gru_backward(const GruBackward<Real>& args, const Context& context) {
+  if constexpr (kHasCudaFor<Real>) {
+    if (!context.device.is_cpu()) return cuda::gru_backward(args, context);
+  }
   require_cpu(context, "gru_backward");
   cpu::gru_backward(args, context);
 }
