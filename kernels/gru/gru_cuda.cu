@@ -117,9 +117,11 @@ using Forward = GruForward<float>;
 using Backward = GruBackward<float>;
 
 constexpr Variant<Forward> kForward[] = {
+    {"registers", takes<Forward, takes_gru_registers>, forward<gru_forward_registers>},
     {"simple", takes<Forward, takes_all>, forward<forward_simple>},
 };
 constexpr Variant<Backward> kBackward[] = {
+    {"registers", takes<Backward, takes_gru_registers>, backward<gru_backward_registers>},
     {"simple", takes<Backward, takes_all>, backward<backward_simple>},
 };
 

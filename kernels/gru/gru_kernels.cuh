@@ -1,6 +1,7 @@
 #pragma once
 // The first rung: any size, in float. A block takes one sequence in one direction through all frames; the recurrent
-// weights come from L2 at every step, which bounds it: 12 H^2 bytes a step and block.
+// weights come from L2 at every step, which bounds it: 12 H^2 bytes a step and block. The kernels beside it
+// (gru_registers_kernels.cuh, gru_mma_kernels.cuh) keep them in registers.
 
 #include "kernels/gru/gru_steps.cuh"
 

@@ -30,6 +30,12 @@ struct GruBackwardSteps {
   int N, T, H;
 };
 
+// Launchers of the kernels beside the simple ones; gru_cuda.cu has the table. takes_ says whether a kernel computes
+// layers of H units.
+[[nodiscard]] bool takes_gru_registers(std::int64_t H, const Context& context);
+void gru_forward_registers(const GruForwardSteps& a, const Context& context);
+void gru_backward_registers(const GruBackwardSteps& a, const Context& context);
+
 /// Neither kernel parameters nor registers can be indexed by a variable without a copy in local memory.
 template <class Steps>
 __device__ __forceinline__ const float* recurrent_weights(const Steps& a, int d) {

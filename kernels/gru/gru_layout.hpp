@@ -1,0 +1,29 @@
+#pragma once
+/// Who owns what in the kernels that keep the recurrent weights in registers, and where the state stands in shared
+/// memory: used by the kernels, their launchers and the tests of bank conflicts.
+
+#include "kernels/common/fragments.hpp"
+
+namespace dcase::cuda {
+
+inline constexpr int kGruWarpUnits = 16;  // hidden units of a warp, in all kernels
+
+/// Threads of a block for H units.
+constexpr int gru_threads(int H) { return (H + kGruWarpUnits - 1) / kGruWarpUnits * 32; }
+
+// --- in float (gru_registers_kernels.cuh)
+
+/// Which units and summands a lane has.
+struct GruLane {
+  int part;   // 0..7: summands 32 i + 4 part + (0..3)
+  int first;  // of its four units
+  int unit;   // the one that it owns together with the lane beside it
+};
+
+DCASE_HOST_DEVICE constexpr GruLane gru_lane(int thread) {
+  const int part = thread % 8;
+  const int first = thread / 8 * 4;
+  return {part, first, first + part / 2};
+}
+
+}  // namespace dcase::cuda
