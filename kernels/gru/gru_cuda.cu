@@ -117,10 +117,12 @@ using Forward = GruForward<float>;
 using Backward = GruBackward<float>;
 
 constexpr Variant<Forward> kForward[] = {
+    {"mma", takes<Forward, takes_gru_mma>, forward<gru_forward_mma>},
     {"registers", takes<Forward, takes_gru_registers>, forward<gru_forward_registers>},
     {"simple", takes<Forward, takes_all>, forward<forward_simple>},
 };
 constexpr Variant<Backward> kBackward[] = {
+    {"mma", takes<Backward, takes_gru_mma>, backward<gru_backward_mma>},
     {"registers", takes<Backward, takes_gru_registers>, backward<gru_backward_registers>},
     {"simple", takes<Backward, takes_all>, backward<backward_simple>},
 };

@@ -26,4 +26,19 @@ DCASE_HOST_DEVICE constexpr GruLane gru_lane(int thread) {
   return {part, first, first + part / 2};
 }
 
+// --- on tensor cores (gru_mma_kernels.cuh)
+
+inline constexpr int kGruSequences = 8;  // of a block
+
+/// Place of a column of a sequence in a tile [8][columns] of bf16. The eight more make a row an odd number of 16-byte
+/// pieces: eight rows of ldmatrix, and the stores of a warp, fall into different banks.
+DCASE_HOST_DEVICE constexpr int gru_tile_at(int columns, int sequence, int column) {
+  return sequence * (columns + 8) + column;
+}
+/// The row that a lane gives to ldmatrix_x4: the four matrices are columns `first` to first + 31.
+DCASE_HOST_DEVICE constexpr int gru_tile_row_of(int columns, int lane, int first) {
+  return gru_tile_at(columns, lane % 8, first + lane / 8 * 8);
+}
+constexpr int gru_tile_size(int columns) { return kGruSequences * (columns + 8); }
+
 }  // namespace dcase::cuda

@@ -35,6 +35,9 @@ struct GruBackwardSteps {
 [[nodiscard]] bool takes_gru_registers(std::int64_t H, const Context& context);
 void gru_forward_registers(const GruForwardSteps& a, const Context& context);
 void gru_backward_registers(const GruBackwardSteps& a, const Context& context);
+[[nodiscard]] bool takes_gru_mma(std::int64_t H, const Context& context);
+void gru_forward_mma(const GruForwardSteps& a, const Context& context);
+void gru_backward_mma(const GruBackwardSteps& a, const Context& context);
 
 /// Neither kernel parameters nor registers can be indexed by a variable without a copy in local memory.
 template <class Steps>
