@@ -15,9 +15,11 @@ constexpr int gru_threads(int H) { return (H + kGruWarpUnits - 1) / kGruWarpUnit
 
 /// Which units and summands a lane has.
 struct GruLane {
-  int part;   // 0..7: summands 32 i + 4 part + (0..3)
+  int part;   // 0..7, of the summands
   int first;  // of its four units
   int unit;   // the one that it owns together with the lane beside it
+  /// The first of its i-th four summands.
+  [[nodiscard]] DCASE_HOST_DEVICE constexpr int summand(int i) const { return 32 * i + 4 * part; }
 };
 
 DCASE_HOST_DEVICE constexpr GruLane gru_lane(int thread) {

@@ -58,7 +58,7 @@ __global__ void __launch_bounds__(2 * kDepth) gru_forward_registers_kernel(GruFo
     DCASE_UNROLL for (int u = 0; u < 4; ++u) {
       DCASE_UNROLL for (int i = 0; i < kGroups; ++i) {
         w[gate][u][i] = gru_weights(recurrent_weights(a, d) + std::int64_t{gate} * a.H * a.H, lane.first + u, a.H,
-                                    32 * i + 4 * lane.part, a.H, vector);
+                                    lane.summand(i), a.H, vector);
       }
     }
   }
@@ -75,7 +75,7 @@ __global__ void __launch_bounds__(2 * kDepth) gru_forward_registers_kernel(GruFo
   for (int step = 0; step < a.T; ++step) {
     float partial[4][3] = {};
     DCASE_UNROLL for (int i = 0; i < kGroups; ++i) {
-      const float4 state = states[step % 2][8 * i + lane.part];
+      const float4 state = states[step % 2][lane.summand(i) / 4];
       DCASE_UNROLL for (int u = 0; u < 4; ++u) {
         DCASE_UNROLL for (int gate = 0; gate < 3; ++gate) {
           const float4& row = w[gate][u][i];
@@ -115,8 +115,8 @@ __global__ void __launch_bounds__(2 * kDepth) gru_backward_registers_kernel(GruB
   DCASE_UNROLL for (int gate = 0; gate < 3; ++gate) {
     DCASE_UNROLL for (int i = 0; i < kGroups; ++i) {
       DCASE_UNROLL for (int q = 0; q < 4; ++q) {
-        w[gate][i][q] = gru_weights(recurrent_weights(a, d) + std::int64_t{gate} * a.H * a.H,
-                                    32 * i + 4 * lane.part + q, a.H, lane.first, a.H, vector);
+        w[gate][i][q] = gru_weights(recurrent_weights(a, d) + std::int64_t{gate} * a.H * a.H, lane.summand(i) + q, a.H,
+                                    lane.first, a.H, vector);
       }
     }
   }
@@ -140,7 +140,7 @@ __global__ void __launch_bounds__(2 * kDepth) gru_backward_registers_kernel(GruB
     float partial[4][1] = {};
     DCASE_UNROLL for (int gate = 0; gate < 3; ++gate) {
       DCASE_UNROLL for (int i = 0; i < kGroups; ++i) {
-        const float4 gradient = dgates[step % 2][gate][8 * i + lane.part];
+        const float4 gradient = dgates[step % 2][gate][lane.summand(i) / 4];
         const float q[4] = {gradient.x, gradient.y, gradient.z, gradient.w};
         DCASE_UNROLL for (int k = 0; k < 4; ++k) {
           const float4& row = w[gate][i][k];

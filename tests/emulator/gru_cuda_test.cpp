@@ -261,6 +261,31 @@ TEST_CASE("cuda gru: the same bits in every schedule, with and without optional 
   }
 }
 
+TEST_CASE("cuda gru: gates that are fully open or shut", "[cuda]") {
+  const FreshRuntime fresh;
+  const GruCase c{.N = 2, .T = 3, .F = 5, .H = 9};
+  GruArrays<double> expected(c);
+  for (std::int64_t i = 0; i < c.N * c.T * c.F; ++i) expected.x[i] *= 500;
+  ref::gru_forward(expected.forward);
+  ref::gru_backward(expected.backward);
+  for (std::size_t v = 0; v < cuda::gru_forward_variants().size(); ++v) {
+    INFO(cuda::gru_forward_variants()[v].name);
+    const CudaContext context;
+    GruArrays<float> actual(c);
+    for (std::int64_t i = 0; i < c.N * c.T * c.F; ++i) actual.x[i] *= 500;
+    OnGpu gpu(actual);
+    cuda::gru_forward_variants()[v].run(gpu.forward, context);
+    cuda::gru_backward_variants()[v].run(gpu.backward, context);
+    gpu.download();
+    // Measured: 4.1e-7 in float. With the state in bf16 1.3e-6, and 1.7e-3 in u, which no gate saturates.
+    const double error = v == kMma ? 5e-6 : 1.5e-6;
+    const double error_u = v == kMma ? 5e-3 : 1.5e-6;
+    check_close("y", actual.y.view(), expected.y.view(), error, error);
+    check_close("gates", actual.gates.view(), expected.gates.view(), error_u, error_u);
+    check_close("dx", actual.dx.view(), expected.dx.view(), error, error);
+  }
+}
+
 TEST_CASE("cuda gru: gradients that are absent are left out", "[cuda]") {
   const FreshRuntime fresh;
   const CudaContext context;
@@ -364,7 +389,7 @@ TEST_CASE("cuda gru: shared memory is read and written without bank conflicts", 
   }
   for (int warp = 0; warp < 8; ++warp) {
     for (int phase = 0; phase < 4; ++phase) {
-      CHECK(worst_bank(8, 4, [&](int lane) { return 4 * cuda::gru_lane(32 * warp + 8 * phase + lane).part; }) == 1);
+      CHECK(worst_bank(8, 4, [&](int lane) { return cuda::gru_lane(32 * warp + 8 * phase + lane).summand(1); }) == 1);
     }
     CHECK(worst_bank(32, 1, [&](int lane) { return cuda::gru_lane(32 * warp + lane).unit; }) == 1);
   }
