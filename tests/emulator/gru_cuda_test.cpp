@@ -87,11 +87,11 @@ struct Tolerance {
 };
 
 Tolerance tolerance_of(const char* kernel, Precision precision) {
-  Tolerance t = {5e-7, 1.5e-6, 2e-6};  // 1.5e-7, 6.7e-7, 5e-7: rounding of float, sums of up to 300 units
-  if (precision == Precision::kTf32) t.product = 1.5e-3;  // 4.6e-4: a gradient of a gate rounded to 11 bits
-  if (precision == Precision::kBf16) t.product = 1.2e-2;  // 3.8e-3: to 8 bits
+  Tolerance t = {5e-7, 7e-7, 1e-6};                       // 1.7e-7, 1.9e-7, 2.7e-7: rounding of float
+  if (precision == Precision::kTf32) t.product = 1.2e-3;  // 3.1e-4: a gradient of a gate rounded to 11 bits
+  if (precision == Precision::kBf16) t.product = 1.2e-2;  // 3.6e-3: to 8 bits
   if (std::string(kernel) == "mma") {
-    t.state = 5e-3;   // 1.7e-3: the state rounded to 8 bits at each step
+    t.state = 5e-3;   // 1.6e-3: the state rounded to 8 bits at each step
     t.bias = 2.5e-3;  // 7.2e-4: from such states
   }
   return t;
@@ -219,11 +219,10 @@ TEST_CASE("cuda gru: more units than a block has threads", "[cuda]") {
   for (int d = 0; d < 2; ++d) gpu.backward.dw_ih[d] = gpu.backward.dw_hh[d] = {};  // products, and large ones
   gru_backward<float>(gpu.backward, context);
   gpu.download();
-  const Tolerance tolerance = tolerance_of("simple", Precision::kFp32);
-  check_close("y", actual.y.view(), expected.y.view(), tolerance.state, tolerance.state);
+  // Measured: 9.2e-9, and 1.3e-7 for the gradients, which are sums over all units.
+  check_close("y", actual.y.view(), expected.y.view(), 3e-8, 3e-8);
   for (int d = 0; d < 2; ++d) {
-    check_close("db_hh", actual.gradients.b_hh[d].view(), expected.gradients.b_hh[d].view(), tolerance.bias,
-                tolerance.bias);
+    check_close("db_hh", actual.gradients.b_hh[d].view(), expected.gradients.b_hh[d].view(), 5e-7, 5e-7);
   }
 }
 
