@@ -64,9 +64,9 @@ void gru_backward(const GruBackward<float>& args, const Context& context);
 
 /// The products outside the recurrence are gemm's, in the context's precision. Inside it, kBf16 rounds the state (and
 /// backward the gradients of the gates) and the recurrent weights to bf16 where they are multiplied, if H is at most
-/// 128, or 256 on compute capability 9 and later; kFp32, kTf32 and wider layers multiply in float. The state itself,
-/// gates, gradients and sums are float in every precision. Results depend on the sizes, the precision and the kind of
-/// device alone. H is at most 3072.
+/// 128, or 256 on a device with clusters (compute capability 9, if the build has code for it); kFp32, kTf32 and wider
+/// layers multiply in float. The state itself, gates, gradients and sums are float in every precision. Results depend
+/// on the sizes, the precision and the kind of device alone. H is at most 3072.
 namespace cuda {
 void gru_forward(const GruForward<float>& args, const Context& context);
 void gru_backward(const GruBackward<float>& args, const Context& context);
