@@ -104,11 +104,12 @@ void run_simple(const Arguments& a, const Context& context) { run_simple_on(a, S
 
 // --- tiles
 
-// Sizes that the faster kernels count in int.
+// Whether int is wide enough for the numbers of pixels and weights, and for offsets within an image: what the faster
+// kernels count in.
 bool is_countable(const Conv2dShape& s) {
   constexpr std::int64_t kMost = std::int64_t{1} << 30;
   return pixels(s) > 0 && pixels(s) < kMost && s.N * s.M * s.T < kMost && s.Co * s.Ci * s.Km * s.Kt < kMost &&
-         s.stride_m < kMost && s.stride_t < kMost;
+         s.M * s.T * s.Ci < kMost && s.My() * s.Ty() * s.Co < kMost && s.stride_m < kMost && s.stride_t < kMost;
 }
 
 template <Precision kPrecision>

@@ -119,9 +119,12 @@ class WeightGradientReader {
       : g_(g),
         transform_(transform),
         block_(block),
-        n_(Tile::kFlat ? 0 : tile / g.tiles_t / g.tiles_m),
+        dy_(g.dy),
+        x_(g.x),
         i0_(Tile::kFlat ? 0 : tile / g.tiles_t % g.tiles_m * Tile::kRows),
-        j0_(Tile::kFlat ? tile * Tile::kPixels : tile % g.tiles_t * Tile::kColumns) {}
+        j0_(Tile::kFlat ? tile * Tile::kPixels : tile % g.tiles_t * Tile::kColumns) {
+    if (!Tile::kFlat) next_image(tile / g.tiles_t / g.tiles_m);
+  }
 
   __device__ __forceinline__ void next_tile() {
     j0_ += Tile::kFlat ? Tile::kPixels : Tile::kColumns;
@@ -130,29 +133,37 @@ class WeightGradientReader {
     i0_ += Tile::kRows;
     if (i0_ < g_.My) return;
     i0_ = 0;
-    ++n_;
+    next_image(1);
   }
   /// From memory into registers: the values of this step's items.
   __device__ __forceinline__ void fetch(int step) {
     DCASE_UNROLL for (int k = 0; k < Tile::kStepItems; ++k) {
       const int item = item_of(step, k);
-      if (item < Tile::kDyItems) {
-        read(values_[k], dy_pixel(item / Tile::kChunks), block_.co, g_.Co, g_.vector_dy, StoredX{});
-      } else {
-        const float* const pixel = item < Tile::kItems ? x_pixel((item - Tile::kDyItems) / Tile::kChunks) : nullptr;
-        read(values_[k], pixel, block_.ci, g_.Ci, g_.vector_x, transform_);
+      const bool of_dy = item < Tile::kDyItems;
+      const float* const pixel = of_dy                 ? dy_pixel(item / Tile::kChunks)
+                                 : item < Tile::kItems ? x_pixel((item - Tile::kDyItems) / Tile::kChunks)
+                                                       : nullptr;
+      const int first = (of_dy ? block_.co : block_.ci) + channel();
+      left_[k] = pixel == nullptr ? 0 : (of_dy ? g_.Co : g_.Ci) - first;
+      DCASE_UNROLL for (int h = 0; h < Tile::kChunk / 4; ++h) {
+        const float* const from = left_[k] > 4 * h ? pixel + first + 4 * h : nullptr;
+        values_[k][h] = read_four(from, left_[k] - 4 * h, of_dy ? g_.vector_dy : g_.vector_x);
       }
     }
   }
-  /// And on into shared memory.
-  __device__ __forceinline__ void store(unsigned char* stage, int step) const {
+  /// And, transformed and rounded, on into shared memory.
+  __device__ __forceinline__ void store(unsigned char* stage, int step) {
     DCASE_UNROLL for (int k = 0; k < Tile::kStepItems; ++k) {
       const int item = item_of(step, k);
       if (item >= Tile::kItems) continue;
-      const int to = item < Tile::kDyItems
-                         ? Tile::dy_offset(item / Tile::kChunks, channel())
-                         : Tile::array_bytes(Tile::kPixels) +
-                               Tile::offset(Tile::kXPixels, (item - Tile::kDyItems) / Tile::kChunks, channel());
+      int to = Tile::dy_offset(item / Tile::kChunks, channel());
+      if (item >= Tile::kDyItems) {
+        to = Tile::array_bytes(Tile::kPixels) +
+             Tile::offset(Tile::kXPixels, (item - Tile::kDyItems) / Tile::kChunks, channel());
+        DCASE_UNROLL for (int h = 0; h < Tile::kChunk / 4; ++h) {
+          values_[k][h] = transform_(values_[k][h], block_.ci + channel() + 4 * h, left_[k] - 4 * h);
+        }
+      }
       *reinterpret_cast<uint4*>(stage + to) = rounded<Tile::kOperands>(values_[k]);
     }
   }
@@ -166,41 +177,41 @@ class WeightGradientReader {
   __device__ __forceinline__ static int channel() {
     return static_cast<int>(threadIdx.x) % Tile::kChunks * Tile::kChunk;
   }
-  // Zeros for channels that do not exist, and all where pixel is nullptr.
-  template <class Transform>
-  __device__ __forceinline__ static void read(Values& values, const float* pixel, int block_channel, int channels,
-                                              int vector, const Transform& transform) {
-    DCASE_UNROLL for (int k = 0; k < Tile::kChunk / 4; ++k) {
-      const int first = block_channel + channel() + 4 * k;
-      const int left = pixel == nullptr ? 0 : channels - first;
-      const float* const from = pixel == nullptr ? nullptr : pixel + first;
-      values[k] = transform(read_four(from, left, vector), first, left);
-    }
+  __device__ __forceinline__ void next_image(int images) {
+    dy_ += std::int64_t{images} * g_.My * g_.Ty * g_.Co;
+    x_ += std::int64_t{images} * g_.M * g_.T * g_.Ci;
   }
+  // Offsets within an image fit into 32 bits. Nowhere: nullptr.
   __device__ __forceinline__ const float* dy_pixel(int q) const {
-    if (Tile::kFlat) return j0_ + q < g_.N * g_.My * g_.Ty ? g_.dy + std::int64_t{j0_ + q} * g_.Co : nullptr;
+    if (Tile::kFlat) return j0_ + q < g_.N * g_.My * g_.Ty ? dy_ + std::int64_t{j0_ + q} * g_.Co : nullptr;
     const int i = i0_ + q / Tile::kColumns;
     const int j = j0_ + q % Tile::kColumns;
-    return i < g_.My && j < g_.Ty ? g_.dy + ((std::int64_t{n_} * g_.My + i) * g_.Ty + j) * g_.Co : nullptr;
+    return i < g_.My && j < g_.Ty ? dy_ + (i * g_.Ty + j) * g_.Co : nullptr;
   }
   __device__ __forceinline__ const float* x_pixel(int q) const {
-    int n = n_;
+    const float* image = x_;
     int m = i0_ + q / Tile::kXColumns - Tile::kKernel / 2;
     int t = j0_ + q % Tile::kXColumns - Tile::kKernel / 2;
     if (Tile::kFlat) {
-      n = (j0_ + q) / g_.Ty / g_.My;
-      m = (j0_ + q) / g_.Ty % g_.My * g_.stride_m + block_.a - g_.Km / 2;
-      t = (j0_ + q) % g_.Ty * g_.stride_t + block_.b - g_.Kt / 2;
+      const int p = j0_ + q;
+      const int n = p / g_.Ty / g_.My;
+      if (n >= g_.N) return nullptr;
+      image += std::int64_t{n} * g_.M * g_.T * g_.Ci;
+      m = p / g_.Ty % g_.My * g_.stride_m + block_.a - g_.Km / 2;
+      t = p % g_.Ty * g_.stride_t + block_.b - g_.Kt / 2;
     }
-    const bool inside = n < g_.N && m >= 0 && m < g_.M && t >= 0 && t < g_.T;
-    return inside ? g_.x + ((std::int64_t{n} * g_.M + m) * g_.T + t) * g_.Ci : nullptr;
+    const bool inside = m >= 0 && m < g_.M && t >= 0 && t < g_.T;
+    return inside ? image + (m * g_.T + t) * g_.Ci : nullptr;
   }
 
   const WeightGradientArguments& g_;
-  TransformX transform_;
+  const TransformX& transform_;
   WeightBlock block_;
-  int n_, i0_, j0_;  // the tile's first pixel; of a flat tile j0_ counts those of all images
+  const float* dy_;  // the tile's image; of flat tiles the first one
+  const float* x_;
+  int i0_, j0_;  // its first pixel there; of a flat tile j0_ counts the pixels of all images
   Values values_[Tile::kStepItems];
+  int left_[Tile::kStepItems];  // channels that exist from an item's first on; 0 outside the maps
 };
 
 /// A thread's sums, [b of the row][16 output channels][2][4] as WeightLayout says.

@@ -36,8 +36,8 @@ struct WeightGradientTile {
   // A warp has one row of the kernel, all output and 16 input channels: 3 taps reuse a fragment of dy.
   static constexpr int kWarpsOfRow = kTile / 16;
   static constexpr int kThreads = 32 * kKernel * kWarpsOfRow;
-  // Blocks of a multiprocessor: registers allow 384 threads with the sums of the wide tile, 768 with the narrow one's.
-  static constexpr int kResident = (kTile == 64 ? 384 : 768) / kThreads;
+  // Blocks of a multiprocessor: registers allow 384 threads with the sums of the wide tile, 576 with the narrow one's.
+  static constexpr int kResident = (kTile == 64 ? 384 : 576) / kThreads;
   static constexpr int kSums = kKernel * kTile / 2;  // of a thread: kKernel x kTile x 16 among 32 lanes
 
   DCASE_HOST_DEVICE static constexpr int four(int b, int co16, int j) { return (b * (kTile / 16) + co16) * 2 + j; }
