@@ -1,5 +1,6 @@
 #include <algorithm>
 #include <cstdint>
+#include <limits>
 
 #include "kernels/common/launch.hpp"
 #include "kernels/conv2d/conv2d_weight_gradient.hpp"
@@ -34,22 +35,28 @@ int vector(const float* maps, std::int64_t channels) {
   return reinterpret_cast<std::uintptr_t>(maps) % 16 == 0 && channels % 4 == 0 ? 1 : 0;
 }
 
+int checked(std::int64_t size, const char* name) {
+  DCASE_CHECK(size <= std::numeric_limits<int>::max(), "conv2d_weight_gradient: ", name, " is ", size,
+              ", at most 2147483647");
+  return static_cast<int>(size);
+}
+
 WeightGradientArguments kernel_arguments(const Arguments& a, float* partial) {
   const Conv2dShape& s = a.shape;
   return {.x = a.x,
           .dy = a.dy,
           .partial = partial,
-          .N = static_cast<int>(s.N),
-          .M = static_cast<int>(s.M),
-          .T = static_cast<int>(s.T),
-          .Ci = static_cast<int>(s.Ci),
-          .My = static_cast<int>(s.My()),
-          .Ty = static_cast<int>(s.Ty()),
-          .Co = static_cast<int>(s.Co),
-          .Km = static_cast<int>(s.Km),
-          .Kt = static_cast<int>(s.Kt),
-          .stride_m = static_cast<int>(s.stride_m),
-          .stride_t = static_cast<int>(s.stride_t),
+          .N = checked(s.N, "N"),
+          .M = checked(s.M, "M"),
+          .T = checked(s.T, "T"),
+          .Ci = checked(s.Ci, "Ci"),
+          .My = checked(s.My(), "My"),
+          .Ty = checked(s.Ty(), "Ty"),
+          .Co = checked(s.Co, "Co"),
+          .Km = checked(s.Km, "Km"),
+          .Kt = checked(s.Kt, "Kt"),
+          .stride_m = checked(s.stride_m, "stride_m"),
+          .stride_t = checked(s.stride_t, "stride_t"),
           .vector_x = vector(a.x, s.Ci),
           .vector_dy = vector(a.dy, s.Co)};
 }

@@ -384,6 +384,7 @@ __global__ void __launch_bounds__(kOneThreads) conv2d_weight_gradient_one_channe
       x[k / (kOneColumns + 2)][k % (kOneColumns + 2)] = inside ? g.x[(std::int64_t{n} * g.M + m) * g.T + t] : 0.0F;
     }
     __syncthreads();  // x is complete
+    const float* const image = g.dy + std::int64_t{n} * g.My * g.Ty * g.Co + co;
     for (int q0 = thread / kLanes; q0 < kOnePixels; q0 += kOneBatch * kAtOnce) {
       float4 dy[kOneBatch];
       DCASE_UNROLL for (int k = 0; k < kOneBatch; ++k) {
@@ -391,8 +392,7 @@ __global__ void __launch_bounds__(kOneThreads) conv2d_weight_gradient_one_channe
         const int i = i0 + q / kOneColumns;
         const int j = j0 + q % kOneColumns;
         const bool inside = i < g.My && j < g.Ty && co < g.Co;
-        dy[k] = inside ? *reinterpret_cast<const float4*>(g.dy + ((std::int64_t{n} * g.My + i) * g.Ty + j) * g.Co + co)
-                       : float4{0, 0, 0, 0};
+        dy[k] = inside ? *reinterpret_cast<const float4*>(image + (i * g.Ty + j) * g.Co) : float4{0, 0, 0, 0};
       }
       DCASE_UNROLL for (int k = 0; k < kOneBatch; ++k) {
         const int q = q0 + k * kAtOnce;

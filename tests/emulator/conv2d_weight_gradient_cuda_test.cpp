@@ -227,11 +227,27 @@ TEST_CASE("cuda conv2d_weight_gradient: no pixels give zeros, no weights nothing
   }
 }
 
+TEST_CASE("cuda conv2d_weight_gradient: sizes that int does not hold", "[cuda]") {
+  const FreshRuntime fresh;
+  // A stride beyond what the tiled kernels count: one row of outputs, by the simple kernel.
+  Conv2dShape far = kOdd;
+  far.stride_m = std::int64_t{1} << 30;
+  for (const Precision precision : kPrecisions) {
+    Problem({far}).check_front(precision);
+    Problem({far, kAdd}, true).check_normalized(precision);
+  }
+  const Conv2dShape huge{.N = 1, .Ci = 1, .M = 1, .T = std::int64_t{1} << 31, .Co = 1, .Km = 1, .Kt = 1};
+  Buffer<float> dw({1, 1, 1, 1});
+  CHECK_THROWS_WITH(cuda::conv2d_weight_gradient({.dw = dw.view()}, huge, CudaContext()),
+                    "conv2d_weight_gradient: T is 2147483648, at most 2147483647");
+}
+
 TEST_CASE("cuda conv_bn_weight_gradient: x is normalized on the way, padding is not", "[cuda]") {
   const FreshRuntime fresh;
   Problem odd({kOdd, kAdd}, true);
   Problem narrow({kNarrow}, true);
   Problem wide({kWide}, true);
+  Problem unaligned({kWide, kAdd, 1, 1}, true);
   Problem strided({kStrided}, true);
   Problem point({kWidePoint}, true);
   for_each_schedule([&] {
@@ -243,6 +259,7 @@ TEST_CASE("cuda conv_bn_weight_gradient: x is normalized on the way, padding is 
   for (const Precision precision : kPrecisions) {
     narrow.check_normalized(precision);
     wide.check_normalized(precision);
+    unaligned.check_normalized(precision);
     point.check_normalized(precision);
   }
   Problem({{.N = 0, .Ci = 2, .M = 5, .T = 7, .Co = 3}}, true).check_normalized(Precision::kFp32);
