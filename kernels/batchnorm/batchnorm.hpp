@@ -6,6 +6,9 @@
 /// Evaluation is batchnorm_forward on the running statistics. Backward needs x and the statistics, nothing else: the
 /// normalised map and the ReLU mask are recomputed, because reading a saved map costs more than the arithmetic.
 ///
+/// CUDA takes maps of up to 2^31 - 1 positions; sums are taken in float over a few neighbours of a thread, and from
+/// there on in double, in an order that the sizes alone decide.
+///
 /// Maps are [N,G,M,T,B] (kernels/common/map.hpp); C = G * B. All operators are thread-safe on distinct outputs, give
 /// the same bits for every number of threads (not for every instruction set), and throw Error(kArgument) on shapes that
 /// do not fit.
@@ -96,9 +99,74 @@ template <class Real>
 void batchnorm_backward(const BatchnormBackward<Real>& a, const Context& context);  // float, double
 }  // namespace cpu
 
+namespace cuda {
+void batchnorm_statistics(const BatchnormStatistics<float>& a, const Context& context);
+void batchnorm_update_running(const BatchnormUpdateRunning<float>& a, const Context& context);
+void batchnorm_forward(const BatchnormForward<float>& a, const Context& context);
+void batchnorm_backward(const BatchnormBackward<float>& a, const Context& context);
+}  // namespace cuda
+
+/// Throw Error(kArgument) where a call breaks the contract.
+template <class Real>
+void check(const BatchnormStatistics<Real>& a) {
+  const char* op = "batchnorm_statistics";
+  check_map(op, "x", a.x);
+  check_shape(op, "mean", a.mean, {channels(a.x)});
+  check_shape(op, "variance", a.variance, {channels(a.x)});
+  DCASE_CHECK(channels(a.x) == 0 || positions(a.x) >= 1, op, ": x ", shape_string(a.x),
+              " has no positions to take statistics of");
+}
+
+template <class Real>
+void check(const BatchnormUpdateRunning<Real>& a) {
+  const char* op = "batchnorm_update_running";
+  DCASE_CHECK(a.mean.rank == 1, op, ": mean has shape ", shape_string(a.mean), ", expected [C]");
+  const std::int64_t c = a.mean.dim(0);
+  check_shape(op, "mean", a.mean, {c});
+  check_shape(op, "variance", a.variance, {c});
+  check_shape(op, "running_mean", a.running_mean, {c});
+  check_shape(op, "running_variance", a.running_variance, {c});
+  DCASE_CHECK(a.count >= 2, op, ": ", a.count,
+              " value(s) a channel have no unbiased variance; training needs batches of two or more");
+  DCASE_CHECK(a.momentum >= 0 && a.momentum <= 1, op, ": momentum is ", a.momentum);
+}
+
+/// The parameters that normalise, as forward and backward take them.
+template <class Args>
+void check_normaliser(const char* op, const Args& a) {
+  const std::int64_t c = channels(a.x);
+  check_shape(op, "mean", a.mean, {c});
+  check_shape(op, "variance", a.variance, {c});
+  check_shape(op, "gamma", a.gamma, {c});
+  check_shape(op, "beta", a.beta, {c});
+  DCASE_CHECK(a.eps >= 0, op, ": eps is ", a.eps);
+}
+
+template <class Real>
+void check(const BatchnormForward<Real>& a) {
+  const char* op = "batchnorm_forward";
+  check_pooled(op, "x", a.x, "y", a.y, a.pool_m, a.pool_t);
+  check_normaliser(op, a);
+}
+
+template <class Real>
+void check(const BatchnormBackward<Real>& a) {
+  const char* op = "batchnorm_backward";
+  check_pooled(op, "x", a.x, "dy", a.dy, a.pool_m, a.pool_t);
+  check_normaliser(op, a);
+  if (a.dx.present()) {
+    DCASE_CHECK(same_shape(a.dx, a.x), op, ": dx has shape ", shape_string(a.dx), ", x ", shape_string(a.x));
+  }
+  if (a.dgamma.present()) check_shape(op, "dgamma", a.dgamma, {channels(a.x)});
+  if (a.dbeta.present()) check_shape(op, "dbeta", a.dbeta, {channels(a.x)});
+}
+
 /// Runs on context.device. Takes scratch memory (a few doubles a channel and chunk) from context.allocator.
 template <class Real>
 void batchnorm_statistics(const BatchnormStatistics<Real>& a, const Context& context) {
+  if constexpr (kHasCudaFor<Real>) {
+    if (!context.device.is_cpu()) return cuda::batchnorm_statistics(a, context);
+  }
   require_cpu(context, "batchnorm_statistics");
   cpu::batchnorm_statistics(a, context);
 }
@@ -106,6 +174,9 @@ void batchnorm_statistics(const BatchnormStatistics<Real>& a, const Context& con
 /// Runs on context.device.
 template <class Real>
 void batchnorm_update_running(const BatchnormUpdateRunning<Real>& a, const Context& context) {
+  if constexpr (kHasCudaFor<Real>) {
+    if (!context.device.is_cpu()) return cuda::batchnorm_update_running(a, context);
+  }
   require_cpu(context, "batchnorm_update_running");
   cpu::batchnorm_update_running(a, context);
 }
@@ -113,6 +184,9 @@ void batchnorm_update_running(const BatchnormUpdateRunning<Real>& a, const Conte
 /// Runs on context.device. Takes scratch memory of a few numbers a channel.
 template <class Real>
 void batchnorm_forward(const BatchnormForward<Real>& a, const Context& context) {
+  if constexpr (kHasCudaFor<Real>) {
+    if (!context.device.is_cpu()) return cuda::batchnorm_forward(a, context);
+  }
   require_cpu(context, "batchnorm_forward");
   cpu::batchnorm_forward(a, context);
 }
@@ -120,6 +194,9 @@ void batchnorm_forward(const BatchnormForward<Real>& a, const Context& context) 
 /// Runs on context.device. Takes scratch memory (a few doubles a channel and chunk) from context.allocator.
 template <class Real>
 void batchnorm_backward(const BatchnormBackward<Real>& a, const Context& context) {
+  if constexpr (kHasCudaFor<Real>) {
+    if (!context.device.is_cpu()) return cuda::batchnorm_backward(a, context);
+  }
   require_cpu(context, "batchnorm_backward");
   cpu::batchnorm_backward(a, context);
 }

@@ -79,15 +79,6 @@ Row<Real> common_row(const PooledMaps& maps, const Args& a) {
   return row;
 }
 
-template <class Args>
-void check_parameters(const char* op, const Args& a, std::int64_t c) {
-  check_shape(op, "mean", a.mean, {c});
-  check_shape(op, "variance", a.variance, {c});
-  check_shape(op, "gamma", a.gamma, {c});
-  check_shape(op, "beta", a.beta, {c});
-  DCASE_CHECK(a.eps >= 0, op, ": eps is ", a.eps);
-}
-
 /// Calls body(span) for all rows of windows and runs of channels, in parallel.
 template <class Body>
 void for_all_spans(const PooledMaps& maps, const Body& body) {
@@ -153,13 +144,9 @@ std::span<const BatchnormVariant> batchnorm_variants() { return kVariants; }
 
 template <class Real>
 void batchnorm_statistics(const BatchnormStatistics<Real>& a, const Context& context, const BatchnormVariant& variant) {
-  const char* op = "batchnorm_statistics";
-  const PooledMaps maps(op, "x", a.x, "x", a.x, 1, 1);
-  const std::int64_t c_count = maps.channel_count();
-  check_shape(op, "mean", a.mean, {c_count});
-  check_shape(op, "variance", a.variance, {c_count});
-  if (c_count == 0) return;
-  DCASE_CHECK(maps.position_count() >= 1, op, ": x ", shape_string(a.x), " has no positions to take statistics of");
+  check(a);
+  const PooledMaps maps("batchnorm_statistics", "x", a.x, "x", a.x, 1, 1);
+  if (maps.channel_count() == 0) return;
 
   const auto first_value = [&](std::int64_t c) {
     const std::int64_t b = a.x.dim(4);
@@ -189,18 +176,9 @@ void batchnorm_statistics(const BatchnormStatistics<Real>& a, const Context& con
 
 template <class Real>
 void batchnorm_update_running(const BatchnormUpdateRunning<Real>& a, const Context&) {
-  const char* op = "batchnorm_update_running";
-  DCASE_CHECK(a.mean.rank == 1, op, ": mean has shape ", shape_string(a.mean), ", expected [C]");
-  const std::int64_t c_count = a.mean.dim(0);
-  check_shape(op, "mean", a.mean, {c_count});
-  check_shape(op, "variance", a.variance, {c_count});
-  check_shape(op, "running_mean", a.running_mean, {c_count});
-  check_shape(op, "running_variance", a.running_variance, {c_count});
-  DCASE_CHECK(a.count >= 2, op, ": ", a.count,
-              " value(s) a channel have no unbiased variance; training needs batches of two or more");
-  DCASE_CHECK(a.momentum >= 0 && a.momentum <= 1, op, ": momentum is ", a.momentum);
+  check(a);
   const double unbiased = static_cast<double>(a.count) / static_cast<double>(a.count - 1);
-  for (std::int64_t c = 0; c < c_count; ++c) {
+  for (std::int64_t c = 0; c < a.mean.dim(0); ++c) {
     const double mean = static_cast<double>(a.mean[c]);
     const double variance = static_cast<double>(a.variance[c]) * unbiased;
     a.running_mean[c] =
@@ -212,9 +190,8 @@ void batchnorm_update_running(const BatchnormUpdateRunning<Real>& a, const Conte
 
 template <class Real>
 void batchnorm_forward(const BatchnormForward<Real>& a, const Context& context, const BatchnormVariant& variant) {
-  const char* op = "batchnorm_forward";
-  const PooledMaps maps(op, "x", a.x, "y", a.y, a.pool_m, a.pool_t);
-  check_parameters(op, a, maps.channel_count());
+  check(a);
+  const PooledMaps maps("batchnorm_forward", "x", a.x, "y", a.y, a.pool_m, a.pool_t);
   const Normaliser<Real> normaliser(context, maps, a);
   const Row<Real> common = common_row<Real>(maps, a);
   for_all_spans(maps, [&](const RowSpan& span) {
@@ -230,15 +207,9 @@ void batchnorm_forward(const BatchnormForward<Real>& a, const Context& context, 
 
 template <class Real>
 void batchnorm_backward(const BatchnormBackward<Real>& a, const Context& context, const BatchnormVariant& variant) {
-  const char* op = "batchnorm_backward";
-  const PooledMaps maps(op, "x", a.x, "dy", a.dy, a.pool_m, a.pool_t);
+  check(a);
+  const PooledMaps maps("batchnorm_backward", "x", a.x, "dy", a.dy, a.pool_m, a.pool_t);
   const std::int64_t c_count = maps.channel_count();
-  check_parameters(op, a, c_count);
-  if (a.dx.present()) {
-    DCASE_CHECK(same_shape(a.dx, a.x), op, ": dx has shape ", shape_string(a.dx), ", x ", shape_string(a.x));
-  }
-  if (a.dgamma.present()) check_shape(op, "dgamma", a.dgamma, {c_count});
-  if (a.dbeta.present()) check_shape(op, "dbeta", a.dbeta, {c_count});
 
   const Normaliser<Real> normaliser(context, maps, a);
   Row<Real> common = common_row<Real>(maps, a);

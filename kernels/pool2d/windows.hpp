@@ -50,8 +50,7 @@ class PooledMaps {
   PooledMaps(const char* op, const char* fine_field, const View<A>& fine, const char* coarse_field,
              const View<B>& coarse, int pool_m, int pool_t)
       : pool_m_(pool_m), pool_t_(pool_t) {
-    DCASE_CHECK(pool_m >= 1 && pool_t >= 1, op, ": a pool of ", pool_m, "x", pool_t, " positions");
-    check_map(op, fine_field, fine);
+    check_pooled(op, fine_field, fine, coarse_field, coarse, pool_m, pool_t);
     items_ = fine.dim(0);
     channels_ = channels(fine);
     fine_m_ = fine.dim(2);
@@ -59,7 +58,6 @@ class PooledMaps {
     fine_b_ = fine.dim(4);
     coarse_m_ = fine_m_ / pool_m;
     coarse_t_ = fine_t_ / pool_t;
-    check_map(op, coarse_field, coarse, items_, channels_, coarse_m_, coarse_t_);
     coarse_b_ = coarse.dim(4);
     run_ = std::max<std::int64_t>(1, std::gcd(fine_b_, coarse_b_));
     if (fine_b_ == coarse_b_ && pool_m == 1 && pool_t == 1) tile_ = std::max<std::int64_t>(1, kTiledWidth / run_);
