@@ -1,7 +1,11 @@
 #pragma once
 /// Binary cross-entropy of independent labels, on probabilities (sound events) and on logits (tags).
 ///
-/// Thread-safe on distinct outputs; the same bits for every number of threads; Error(kArgument) on wrong shapes.
+/// `loss` is in memory of context.device, as all views: reading it on the host is the caller's copy and wait.
+///
+/// Thread-safe on distinct outputs; the same bits for every number of threads; Error(kArgument) on wrong shapes and, on
+/// the CPU, on a weight below 0. CUDA cannot look at weights before it starts: one below 0, or NaN, makes all results
+/// NaN.
 
 #include "kernels/common/context.hpp"
 #include "kernels/common/view.hpp"
@@ -46,9 +50,45 @@ template <class Real>
 void bce_logits(const BceLogits<Real>& a, const Context& context);  // float, double
 }  // namespace cpu
 
+namespace cuda {
+void bce(const Bce<float>& a, const Context& context);
+void bce_logits(const BceLogits<float>& a, const Context& context);
+}  // namespace cuda
+
+/// Throw Error(kArgument) where a call breaks the contract.
+template <class Real>
+void check(const Bce<Real>& a) {
+  const char* op = "bce";
+  DCASE_CHECK(a.x.rank == 3 && a.target.rank == 3, op, ": x ", shape_string(a.x), " and target ",
+              shape_string(a.target), " are not [N,T,K] and [N,T2,K]");
+  const std::int64_t n = a.x.dim(0);
+  const std::int64_t k = a.x.dim(2);
+  check_shape(op, "x", a.x, {n, a.x.dim(1), k});
+  check_shape(op, "target", a.target, {n, a.target.dim(1), k});
+  if (a.weight.present()) check_shape(op, "weight", a.weight, {n});
+  check_shape(op, "loss", a.loss, {1});
+  if (a.dx.present()) check_shape(op, "dx", a.dx, {n, a.x.dim(1), k});
+}
+
+template <class Real>
+void check(const BceLogits<Real>& a) {
+  const char* op = "bce_logits";
+  DCASE_CHECK(a.x.rank == 2, op, ": x has shape ", shape_string(a.x), ", expected [N,K]");
+  const std::int64_t n = a.x.dim(0);
+  const std::int64_t k = a.x.dim(1);
+  check_shape(op, "x", a.x, {n, k});
+  check_shape(op, "target", a.target, {n, k});
+  if (a.weight.present()) check_shape(op, "weight", a.weight, {n});
+  check_shape(op, "loss", a.loss, {1});
+  if (a.dx.present()) check_shape(op, "dx", a.dx, {n, k});
+}
+
 /// Runs on context.device.
 template <class Real>
 void bce(const Bce<Real>& a, const Context& context) {
+  if constexpr (kHasCudaFor<Real>) {
+    if (!context.device.is_cpu()) return cuda::bce(a, context);
+  }
   require_cpu(context, "bce");
   cpu::bce(a, context);
 }
@@ -56,6 +96,9 @@ void bce(const Bce<Real>& a, const Context& context) {
 /// Runs on context.device.
 template <class Real>
 void bce_logits(const BceLogits<Real>& a, const Context& context) {
+  if constexpr (kHasCudaFor<Real>) {
+    if (!context.device.is_cpu()) return cuda::bce_logits(a, context);
+  }
   require_cpu(context, "bce_logits");
   cpu::bce_logits(a, context);
 }

@@ -67,14 +67,9 @@ void weighted_mean(const Args& a, std::int64_t items, std::int64_t x_width, std:
 
 template <class Real>
 void bce(const Bce<Real>& a, const Context& context) {
-  DCASE_CHECK(a.x.rank == 3 && a.target.rank == 3, "bce: x ", shape_string(a.x), " and target ", shape_string(a.target),
-              " are not [N,T,K] and [N,T2,K]");
+  check(a);
   const std::int64_t n = a.x.dim(0);
   const std::int64_t k = a.x.dim(2);
-  check_shape("bce", "x", a.x, {n, a.x.dim(1), k});
-  check_shape("bce", "target", a.target, {n, a.target.dim(1), k});
-  check_shape("bce", "loss", a.loss, {1});
-  if (a.dx.present()) check_shape("bce", "dx", a.dx, {n, a.x.dim(1), k});
   const double total_weight = sum_item_weights("bce", a.weight, n);
   weighted_mean(a, n, a.x.dim(1) * k, a.target.dim(1) * k, std::min(a.x.dim(1), a.target.dim(1)) * k, total_weight,
                 context, a.dx.data, [](Real p, Real t) { return probability_term(p, t); });
@@ -82,13 +77,9 @@ void bce(const Bce<Real>& a, const Context& context) {
 
 template <class Real>
 void bce_logits(const BceLogits<Real>& a, const Context& context) {
-  DCASE_CHECK(a.x.rank == 2, "bce_logits: x has shape ", shape_string(a.x), ", expected [N,K]");
+  check(a);
   const std::int64_t n = a.x.dim(0);
   const std::int64_t k = a.x.dim(1);
-  check_shape("bce_logits", "x", a.x, {n, k});
-  check_shape("bce_logits", "target", a.target, {n, k});
-  check_shape("bce_logits", "loss", a.loss, {1});
-  if (a.dx.present()) check_shape("bce_logits", "dx", a.dx, {n, k});
   const double total_weight = sum_item_weights("bce_logits", a.weight, n);
   weighted_mean(a, n, k, k, k, total_weight, context, a.dx.data, [](Real x, Real t) { return logit_term(x, t); });
 }

@@ -35,11 +35,8 @@ double exponential_sum(const Real* x, std::int64_t k_count, double maximum) {
 
 template <class Real>
 void softmax_forward(const SoftmaxForward<Real>& a, const Context&) {
-  const char* op = "softmax_forward";
-  DCASE_CHECK(a.x.rank == 2 && a.x.dim(1) >= 1, op, ": x has shape ", shape_string(a.x), ", expected [N,K], K >= 1");
+  check(a);
   const std::int64_t k_count = a.x.dim(1);
-  check_shape(op, "x", a.x, {a.x.dim(0), k_count});
-  check_shape(op, "y", a.y, {a.x.dim(0), k_count});
   for (std::int64_t n = 0; n < a.x.dim(0); ++n) {
     const Real* x = a.x.data + n * k_count;
     Real* y = a.y.data + n * k_count;
@@ -53,16 +50,10 @@ void softmax_forward(const SoftmaxForward<Real>& a, const Context&) {
 
 template <class Real>
 void softmax_xent(const SoftmaxXent<Real>& a, const Context&) {
-  const char* op = "softmax_xent";
-  DCASE_CHECK(a.logits.rank == 2 && a.logits.dim(1) >= 1, op, ": logits have shape ", shape_string(a.logits),
-              ", expected [N,K], K >= 1");
+  check(a);
   const std::int64_t n_count = a.logits.dim(0);
   const std::int64_t k_count = a.logits.dim(1);
-  check_shape(op, "logits", a.logits, {n_count, k_count});
-  check_shape(op, "target", a.target, {n_count, k_count});
-  check_shape(op, "loss", a.loss, {1});
-  if (a.dlogits.present()) check_shape(op, "dlogits", a.dlogits, {n_count, k_count});
-  const double total_weight = sum_item_weights(op, a.weight, n_count);
+  const double total_weight = sum_item_weights("softmax_xent", a.weight, n_count);
 
   double loss = 0;
   for (std::int64_t n = 0; n < n_count; ++n) {
