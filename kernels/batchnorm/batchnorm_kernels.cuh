@@ -189,7 +189,7 @@ struct GradientTerms {
 };
 
 /// partial[chunk, which, c] = the first or second sum of Terms for channel c over the windows of the chunk.
-/// Grid: (chunks, blocks of lanes). Shared memory is read and written along the lanes: no bank conflicts.
+/// Grid: (chunks, blocks of lanes).
 template <class Terms>
 __global__ void __launch_bounds__(kLaneThreads)
     batchnorm_sums_kernel(Terms terms, double* partial, typename Terms::Walk windows, Lanes lanes, unsigned chunk) {
@@ -215,15 +215,11 @@ __global__ void __launch_bounds__(kLaneThreads)
     sums[kWidth + i][threadIdx.x] = second[i];
   }
   __syncthreads();  // the sums of all rows are there
-  for (unsigned task = threadIdx.x; task < 2 * kWidth * lanes.lanes; task += kLaneThreads) {
-    const unsigned which = task / lanes.lanes;  // of the array's first axis
-    const unsigned column = task % lanes.lanes;
-    const unsigned channel = (blockIdx.y * lanes.lanes + column) * kWidth + which % kWidth;
-    double sum = 0;
-    for (unsigned row = 0; row < lanes.rows; ++row) sum += sums[which][row * lanes.lanes + column];
-    if (channel < lanes.channels)
-      partial[(2 * blockIdx.x + which / kWidth) * std::int64_t{lanes.channels} + channel] = sum;
-  }
+  double* const of_block = partial + std::int64_t{2} * blockIdx.x * lanes.channels;
+  add_rows(sums, lanes, [&](unsigned which, unsigned column, double sum) {
+    const unsigned channel = channel_of<kWidth>(lanes, column) + which % kWidth;
+    if (channel < lanes.channels) of_block[std::int64_t{which / kWidth} * lanes.channels + channel] = sum;
+  });
 }
 
 inline constexpr unsigned kFinishChannels = 8;  // of a block: 64 contiguous bytes

@@ -76,6 +76,12 @@ struct Lanes {
   }
 };
 
+/// The first channel of a column of the block.
+template <int kWidth>
+[[nodiscard]] __device__ __forceinline__ unsigned channel_of(const Lanes& l, unsigned column) {
+  return (blockIdx.y * l.lanes + column) * kWidth;
+}
+
 /// What a thread has of them.
 template <int kWidth>
 struct Lane {
@@ -84,9 +90,22 @@ struct Lane {
   bool active;       // false: no such row or column
 
   __device__ explicit Lane(const Lanes& l)
-      : row(threadIdx.x / l.lanes), channel((blockIdx.y * l.lanes + threadIdx.x % l.lanes) * kWidth) {
+      : row(threadIdx.x / l.lanes), channel(channel_of<kWidth>(l, threadIdx.x % l.lanes)) {
     active = row < l.rows && channel < l.channels;
   }
 };
+
+/// The sums over a block's rows of what its threads wrote to sums[which][thread] before a barrier, in order:
+/// put(which, column, sum) for every one, shared among the threads. Reads go along the lanes: no bank conflicts.
+template <int kSums, class Put>
+__device__ __forceinline__ void add_rows(const double (&sums)[kSums][kLaneThreads], const Lanes& l, const Put& put) {
+  for (unsigned task = threadIdx.x; task < kSums * l.lanes; task += kLaneThreads) {
+    const unsigned which = task / l.lanes;
+    const unsigned column = task % l.lanes;
+    double sum = 0;
+    for (unsigned row = 0; row < l.rows; ++row) sum += sums[which][row * l.lanes + column];
+    put(which, column, sum);
+  }
+}
 
 }  // namespace dcase::cuda

@@ -66,27 +66,95 @@ template <class Real>
 void scale_residual_relu_backward(const ScaleResidualReluBackward<Real>& a, const Context& context);
 }  // namespace cpu
 
+/// Batches of up to 65535 items. Four products of ds at a time are added in float.
+namespace cuda {
+void channel_scale_forward(const ChannelScaleForward<float>& a, const Context& context);
+void channel_scale_backward(const ChannelScaleBackward<float>& a, const Context& context);
+void scale_residual_relu_forward(const ScaleResidualReluForward<float>& a, const Context& context);
+void scale_residual_relu_backward(const ScaleResidualReluBackward<float>& a, const Context& context);
+}  // namespace cuda
+
+/// What all of them are given.
+template <class Args>
+void check_scale_inputs(const char* op, const Args& a) {
+  DCASE_CHECK(a.x.rank == 3, op, ": x has shape ", shape_string(a.x), ", expected [N,P,C]");
+  check_shape(op, "x", a.x, {a.x.dim(0), a.x.dim(1), a.x.dim(2)});
+  check_shape(op, "s", a.s, {a.x.dim(0), a.x.dim(2)});
+}
+
+/// What a backward operator is given and writes.
+template <class Args>
+void check_scale_gradients(const char* op, const Args& a) {
+  check_shape(op, "dy", a.dy, {a.x.dim(0), a.x.dim(1), a.x.dim(2)});
+  if (a.dx.present()) check_shape(op, "dx", a.dx, {a.x.dim(0), a.x.dim(1), a.x.dim(2)});
+  if (a.ds.present()) check_shape(op, "ds", a.ds, {a.x.dim(0), a.x.dim(2)});
+}
+
+/// Throw Error(kArgument) where a call breaks the contract.
+template <class Real>
+void check(const ChannelScaleForward<Real>& a) {
+  const char* op = "channel_scale_forward";
+  check_scale_inputs(op, a);
+  check_shape(op, "y", a.y, {a.x.dim(0), a.x.dim(1), a.x.dim(2)});
+}
+
+template <class Real>
+void check(const ChannelScaleBackward<Real>& a) {
+  const char* op = "channel_scale_backward";
+  check_scale_inputs(op, a);
+  check_scale_gradients(op, a);
+}
+
+template <class Real>
+void check(const ScaleResidualReluForward<Real>& a) {
+  const char* op = "scale_residual_relu_forward";
+  check_scale_inputs(op, a);
+  check_shape(op, "residual", a.residual, {a.x.dim(0), a.x.dim(1), a.x.dim(2)});
+  check_shape(op, "y", a.y, {a.x.dim(0), a.x.dim(1), a.x.dim(2)});
+}
+
+template <class Real>
+void check(const ScaleResidualReluBackward<Real>& a) {
+  const char* op = "scale_residual_relu_backward";
+  check_scale_inputs(op, a);
+  check_shape(op, "y", a.y, {a.x.dim(0), a.x.dim(1), a.x.dim(2)});
+  check_scale_gradients(op, a);
+  if (a.dresidual.present()) check_shape(op, "dresidual", a.dresidual, {a.x.dim(0), a.x.dim(1), a.x.dim(2)});
+}
+
 /// Runs on context.device, as every operator below.
 template <class Real>
 void channel_scale_forward(const ChannelScaleForward<Real>& a, const Context& context) {
+  if constexpr (kHasCudaFor<Real>) {
+    if (!context.device.is_cpu()) return cuda::channel_scale_forward(a, context);
+  }
   require_cpu(context, "channel_scale_forward");
   cpu::channel_scale_forward(a, context);
 }
 
 template <class Real>
 void channel_scale_backward(const ChannelScaleBackward<Real>& a, const Context& context) {
+  if constexpr (kHasCudaFor<Real>) {
+    if (!context.device.is_cpu()) return cuda::channel_scale_backward(a, context);
+  }
   require_cpu(context, "channel_scale_backward");
   cpu::channel_scale_backward(a, context);
 }
 
 template <class Real>
 void scale_residual_relu_forward(const ScaleResidualReluForward<Real>& a, const Context& context) {
+  if constexpr (kHasCudaFor<Real>) {
+    if (!context.device.is_cpu()) return cuda::scale_residual_relu_forward(a, context);
+  }
   require_cpu(context, "scale_residual_relu_forward");
   cpu::scale_residual_relu_forward(a, context);
 }
 
 template <class Real>
 void scale_residual_relu_backward(const ScaleResidualReluBackward<Real>& a, const Context& context) {
+  if constexpr (kHasCudaFor<Real>) {
+    if (!context.device.is_cpu()) return cuda::scale_residual_relu_backward(a, context);
+  }
   require_cpu(context, "scale_residual_relu_backward");
   cpu::scale_residual_relu_backward(a, context);
 }

@@ -11,12 +11,10 @@ struct Sizes {
   std::int64_t n, p, c;
 };
 
-template <class Real>
-Sizes check_inputs(const char* op, View<const Real> x, View<const Real> s) {
-  DCASE_CHECK(x.rank == 3, op, ": x has shape ", shape_string(x), ", expected [N,P,C]");
-  check_shape(op, "x", x, {x.dim(0), x.dim(1), x.dim(2)});
-  check_shape(op, "s", s, {x.dim(0), x.dim(2)});
-  return {x.dim(0), x.dim(1), x.dim(2)};
+template <class Args>
+Sizes sizes_of(const Args& a) {
+  check(a);
+  return {a.x.dim(0), a.x.dim(1), a.x.dim(2)};
 }
 
 /// Calls body(element of [N,P,C], element of [N,C]) for every element, in parallel.
@@ -56,8 +54,7 @@ void scale_backward(const Args& a, const Sizes& d, const Context& context, const
 
 template <class Real>
 void channel_scale_forward(const ChannelScaleForward<Real>& a, const Context&) {
-  const Sizes d = check_inputs("channel_scale_forward", a.x, a.s);
-  check_shape("channel_scale_forward", "y", a.y, {d.n, d.p, d.c});
+  const Sizes d = sizes_of(a);
   const Real* x = a.x.data;
   const Real* s = a.s.data;
   Real* y = a.y.data;
@@ -66,11 +63,7 @@ void channel_scale_forward(const ChannelScaleForward<Real>& a, const Context&) {
 
 template <class Real>
 void channel_scale_backward(const ChannelScaleBackward<Real>& a, const Context& context) {
-  const char* op = "channel_scale_backward";
-  const Sizes d = check_inputs(op, a.x, a.s);
-  check_shape(op, "dy", a.dy, {d.n, d.p, d.c});
-  if (a.dx.present()) check_shape(op, "dx", a.dx, {d.n, d.p, d.c});
-  if (a.ds.present()) check_shape(op, "ds", a.ds, {d.n, d.c});
+  const Sizes d = sizes_of(a);
   const Real* dy = a.dy.data;
   scale_backward(
       a, d, context, [=](std::int64_t i) { return dy[i]; }, Real());
@@ -78,10 +71,7 @@ void channel_scale_backward(const ChannelScaleBackward<Real>& a, const Context& 
 
 template <class Real>
 void scale_residual_relu_forward(const ScaleResidualReluForward<Real>& a, const Context&) {
-  const char* op = "scale_residual_relu_forward";
-  const Sizes d = check_inputs(op, a.x, a.s);
-  check_shape(op, "residual", a.residual, {d.n, d.p, d.c});
-  check_shape(op, "y", a.y, {d.n, d.p, d.c});
+  const Sizes d = sizes_of(a);
   const Real* x = a.x.data;
   const Real* s = a.s.data;
   const Real* residual = a.residual.data;
@@ -94,13 +84,7 @@ void scale_residual_relu_forward(const ScaleResidualReluForward<Real>& a, const 
 
 template <class Real>
 void scale_residual_relu_backward(const ScaleResidualReluBackward<Real>& a, const Context& context) {
-  const char* op = "scale_residual_relu_backward";
-  const Sizes d = check_inputs(op, a.x, a.s);
-  check_shape(op, "y", a.y, {d.n, d.p, d.c});
-  check_shape(op, "dy", a.dy, {d.n, d.p, d.c});
-  if (a.dx.present()) check_shape(op, "dx", a.dx, {d.n, d.p, d.c});
-  if (a.ds.present()) check_shape(op, "ds", a.ds, {d.n, d.c});
-  if (a.dresidual.present()) check_shape(op, "dresidual", a.dresidual, {d.n, d.p, d.c});
+  const Sizes d = sizes_of(a);
   const Real* y = a.y.data;
   const Real* dy = a.dy.data;
   Real* dresidual = a.dresidual.data;
