@@ -57,27 +57,89 @@ template <class Real>
 void repeat_time_backward(const RepeatTimeBackward<Real>& a, const Context& context);
 }  // namespace cpu
 
+/// repeat_time_backward adds in float.
+namespace cuda {
+void concat2_forward(const Concat2Forward<float>& a, const Context& context);
+void concat2_backward(const Concat2Backward<float>& a, const Context& context);
+void repeat_time_forward(const RepeatTimeForward<float>& a, const Context& context);
+void repeat_time_backward(const RepeatTimeBackward<float>& a, const Context& context);
+}  // namespace cuda
+
+/// Throw Error(kArgument) where a call breaks the contract.
+template <class Real>
+void check(const Concat2Forward<Real>& a) {
+  const char* op = "concat2_forward";
+  DCASE_CHECK(a.a.rank == 2 && a.b.rank == 2, op, ": a ", shape_string(a.a), " and b ", shape_string(a.b),
+              " are not [R,C]");
+  const std::int64_t rows = a.a.dim(0);
+  check_shape(op, "a", a.a, {rows, a.a.dim(1)});
+  check_shape(op, "b", a.b, {rows, a.b.dim(1)});
+  check_shape(op, "y", a.y, {rows, a.a.dim(1) + a.b.dim(1)});
+}
+
+template <class Real>
+void check(const Concat2Backward<Real>& a) {
+  const char* op = "concat2_backward";
+  DCASE_CHECK(a.dy.rank == 2, op, ": dy has shape ", shape_string(a.dy), ", expected [R,Ca+Cb]");
+  const std::int64_t rows = a.dy.dim(0);
+  const std::int64_t width = a.dy.dim(1);
+  check_shape(op, "dy", a.dy, {rows, width});
+  DCASE_CHECK(a.ca >= 0 && a.ca <= width, op, ": ca is ", a.ca, ", dy has ", width, " columns");
+  if (a.da.present()) check_shape(op, "da", a.da, {rows, a.ca});
+  if (a.db.present()) check_shape(op, "db", a.db, {rows, width - a.ca});
+}
+
+template <class Real>
+void check(const RepeatTimeForward<Real>& a) {
+  const char* op = "repeat_time_forward";
+  DCASE_CHECK(a.x.rank == 3, op, ": x has shape ", shape_string(a.x), ", expected [N,T,F]");
+  DCASE_CHECK(a.times >= 1, op, ": times is ", a.times);
+  check_shape(op, "x", a.x, {a.x.dim(0), a.x.dim(1), a.x.dim(2)});
+  check_shape(op, "y", a.y, {a.x.dim(0), a.x.dim(1) * a.times, a.x.dim(2)});
+}
+
+template <class Real>
+void check(const RepeatTimeBackward<Real>& a) {
+  const char* op = "repeat_time_backward";
+  DCASE_CHECK(a.dx.rank == 3, op, ": dx has shape ", shape_string(a.dx), ", expected [N,T,F]");
+  DCASE_CHECK(a.times >= 1, op, ": times is ", a.times);
+  check_shape(op, "dx", a.dx, {a.dx.dim(0), a.dx.dim(1), a.dx.dim(2)});
+  check_shape(op, "dy", a.dy, {a.dx.dim(0), a.dx.dim(1) * a.times, a.dx.dim(2)});
+}
+
 /// Runs on context.device, as every operator below.
 template <class Real>
 void concat2_forward(const Concat2Forward<Real>& a, const Context& context) {
+  if constexpr (kHasCudaFor<Real>) {
+    if (!context.device.is_cpu()) return cuda::concat2_forward(a, context);
+  }
   require_cpu(context, "concat2_forward");
   cpu::concat2_forward(a, context);
 }
 
 template <class Real>
 void concat2_backward(const Concat2Backward<Real>& a, const Context& context) {
+  if constexpr (kHasCudaFor<Real>) {
+    if (!context.device.is_cpu()) return cuda::concat2_backward(a, context);
+  }
   require_cpu(context, "concat2_backward");
   cpu::concat2_backward(a, context);
 }
 
 template <class Real>
 void repeat_time_forward(const RepeatTimeForward<Real>& a, const Context& context) {
+  if constexpr (kHasCudaFor<Real>) {
+    if (!context.device.is_cpu()) return cuda::repeat_time_forward(a, context);
+  }
   require_cpu(context, "repeat_time_forward");
   cpu::repeat_time_forward(a, context);
 }
 
 template <class Real>
 void repeat_time_backward(const RepeatTimeBackward<Real>& a, const Context& context) {
+  if constexpr (kHasCudaFor<Real>) {
+    if (!context.device.is_cpu()) return cuda::repeat_time_backward(a, context);
+  }
   require_cpu(context, "repeat_time_backward");
   cpu::repeat_time_backward(a, context);
 }

@@ -23,15 +23,10 @@ void put_row(const Real* from, Real* to, std::int64_t width, GradMode mode) {
 
 template <class Real>
 void concat2_forward(const Concat2Forward<Real>& a, const Context&) {
-  const char* op = "concat2_forward";
-  DCASE_CHECK(a.a.rank == 2 && a.b.rank == 2, op, ": a ", shape_string(a.a), " and b ", shape_string(a.b),
-              " are not [R,C]");
+  check(a);
   const std::int64_t rows = a.a.dim(0);
   const std::int64_t ca = a.a.dim(1);
   const std::int64_t cb = a.b.dim(1);
-  check_shape(op, "a", a.a, {rows, ca});
-  check_shape(op, "b", a.b, {rows, cb});
-  check_shape(op, "y", a.y, {rows, ca + cb});
   for_chunks(rows, rows_per_chunk(ca + cb), [&](std::int64_t, std::int64_t begin, std::int64_t end) {
     for (std::int64_t r = begin; r < end; ++r) {
       std::copy_n(a.a.data + r * ca, ca, a.y.data + r * (ca + cb));
@@ -42,14 +37,9 @@ void concat2_forward(const Concat2Forward<Real>& a, const Context&) {
 
 template <class Real>
 void concat2_backward(const Concat2Backward<Real>& a, const Context&) {
-  const char* op = "concat2_backward";
-  DCASE_CHECK(a.dy.rank == 2, op, ": dy has shape ", shape_string(a.dy), ", expected [R,Ca+Cb]");
+  check(a);
   const std::int64_t rows = a.dy.dim(0);
   const std::int64_t width = a.dy.dim(1);
-  check_shape(op, "dy", a.dy, {rows, width});
-  DCASE_CHECK(a.ca >= 0 && a.ca <= width, op, ": ca is ", a.ca, ", dy has ", width, " columns");
-  if (a.da.present()) check_shape(op, "da", a.da, {rows, a.ca});
-  if (a.db.present()) check_shape(op, "db", a.db, {rows, width - a.ca});
   for_chunks(rows, rows_per_chunk(width), [&](std::int64_t, std::int64_t begin, std::int64_t end) {
     for (std::int64_t r = begin; r < end; ++r) {
       const Real* dy = a.dy.data + r * width;
@@ -62,12 +52,8 @@ void concat2_backward(const Concat2Backward<Real>& a, const Context&) {
 
 template <class Real>
 void repeat_time_forward(const RepeatTimeForward<Real>& a, const Context&) {
-  const char* op = "repeat_time_forward";
-  DCASE_CHECK(a.x.rank == 3, op, ": x has shape ", shape_string(a.x), ", expected [N,T,F]");
-  DCASE_CHECK(a.times >= 1, op, ": times is ", a.times);
+  check(a);
   const std::int64_t f = a.x.dim(2);
-  check_shape(op, "x", a.x, {a.x.dim(0), a.x.dim(1), f});
-  check_shape(op, "y", a.y, {a.x.dim(0), a.x.dim(1) * a.times, f});
   // Items and frames are one axis here: frame r of x becomes frames r * times + i of y.
   for_chunks(a.x.dim(0) * a.x.dim(1), rows_per_chunk(a.times * f),
              [&](std::int64_t, std::int64_t begin, std::int64_t end) {
@@ -81,12 +67,8 @@ void repeat_time_forward(const RepeatTimeForward<Real>& a, const Context&) {
 
 template <class Real>
 void repeat_time_backward(const RepeatTimeBackward<Real>& a, const Context&) {
-  const char* op = "repeat_time_backward";
-  DCASE_CHECK(a.dx.rank == 3, op, ": dx has shape ", shape_string(a.dx), ", expected [N,T,F]");
-  DCASE_CHECK(a.times >= 1, op, ": times is ", a.times);
+  check(a);
   const std::int64_t f = a.dx.dim(2);
-  check_shape(op, "dx", a.dx, {a.dx.dim(0), a.dx.dim(1), f});
-  check_shape(op, "dy", a.dy, {a.dx.dim(0), a.dx.dim(1) * a.times, f});
   for_chunks(a.dx.dim(0) * a.dx.dim(1), rows_per_chunk(a.times * f),
              [&](std::int64_t, std::int64_t begin, std::int64_t end) {
                for (std::int64_t r = begin; r < end; ++r) {
