@@ -22,9 +22,23 @@ template <class Real>
 void reorder_map(const ReorderMap<Real>& a, const Context& context);  // float, double
 }
 
+/// Maps of up to 2^31 - 1 positions.
+namespace cuda {
+void reorder_map(const ReorderMap<float>& a, const Context& context);
+}
+
+/// Throws Error(kArgument) where the call breaks the contract.
+template <class Real>
+void check(const ReorderMap<Real>& a) {
+  check_pooled("reorder_map", "x", a.x, "y", a.y, 1, 1);
+}
+
 /// Runs on context.device.
 template <class Real>
 void reorder_map(const ReorderMap<Real>& a, const Context& context) {
+  if constexpr (kHasCudaFor<Real>) {
+    if (!context.device.is_cpu()) return cuda::reorder_map(a, context);
+  }
   require_cpu(context, "reorder_map");
   cpu::reorder_map(a, context);
 }

@@ -37,9 +37,29 @@ template <class Real>
 void avg_pool_backward(const AvgPoolBackward<Real>& a, const Context& context);  // float, double
 }  // namespace cpu
 
+/// Maps of up to 2^31 - 1 positions.
+namespace cuda {
+void avg_pool_forward(const AvgPoolForward<float>& a, const Context& context);
+void avg_pool_backward(const AvgPoolBackward<float>& a, const Context& context);
+}  // namespace cuda
+
+/// Throw Error(kArgument) where a call breaks the contract.
+template <class Real>
+void check(const AvgPoolForward<Real>& a) {
+  check_pooled("avg_pool_forward", "x", a.x, "y", a.y, a.pool_m, a.pool_t);
+}
+
+template <class Real>
+void check(const AvgPoolBackward<Real>& a) {
+  check_pooled("avg_pool_backward", "dx", a.dx, "dy", a.dy, a.pool_m, a.pool_t);
+}
+
 /// Runs on context.device.
 template <class Real>
 void avg_pool_forward(const AvgPoolForward<Real>& a, const Context& context) {
+  if constexpr (kHasCudaFor<Real>) {
+    if (!context.device.is_cpu()) return cuda::avg_pool_forward(a, context);
+  }
   require_cpu(context, "avg_pool_forward");
   cpu::avg_pool_forward(a, context);
 }
@@ -47,6 +67,9 @@ void avg_pool_forward(const AvgPoolForward<Real>& a, const Context& context) {
 /// Runs on context.device.
 template <class Real>
 void avg_pool_backward(const AvgPoolBackward<Real>& a, const Context& context) {
+  if constexpr (kHasCudaFor<Real>) {
+    if (!context.device.is_cpu()) return cuda::avg_pool_backward(a, context);
+  }
   require_cpu(context, "avg_pool_backward");
   cpu::avg_pool_backward(a, context);
 }
