@@ -11,7 +11,9 @@
 namespace dcase {
 
 /// y[n] = lam * x[n] + (1 - lam) * x[perm[n]]
-/// Error(kArgument) on wrong shapes and on an index outside [0, N).
+/// `perm` is in memory of context.device, as all views. Error(kArgument) on wrong shapes and, on the CPU, on an index
+/// outside [0, N). CUDA cannot look at indices before it starts: an item with such an index becomes NaN. N <= 65535
+/// there.
 template <class Real>
 struct Mixup {
   View<const Real> x;             // [N,...]
@@ -25,9 +27,25 @@ template <class Real>
 void mixup(const Mixup<Real>& a, const Context& context);  // float, double
 }
 
+namespace cuda {
+void mixup(const Mixup<float>& a, const Context& context);
+}
+
+/// Throws Error(kArgument) where the shapes break the contract.
+template <class Real>
+void check(const Mixup<Real>& a) {
+  DCASE_CHECK(a.x.rank >= 1 && same_shape(a.x, a.y), "mixup: x has shape ", shape_string(a.x), ", y ",
+              shape_string(a.y));
+  check_shape("mixup", "perm", a.perm, {a.x.dim(0)});
+  DCASE_CHECK(a.x.size() == 0 || (a.x.present() && a.y.present()), "mixup: a view is missing");
+}
+
 /// Runs on context.device.
 template <class Real>
 void mixup(const Mixup<Real>& a, const Context& context) {
+  if constexpr (kHasCudaFor<Real>) {
+    if (!context.device.is_cpu()) return cuda::mixup(a, context);
+  }
   require_cpu(context, "mixup");
   cpu::mixup(a, context);
 }

@@ -6,11 +6,8 @@ namespace dcase::cpu {
 
 template <class Real>
 void mixup(const Mixup<Real>& a, const Context&) {
-  DCASE_CHECK(a.x.rank >= 1 && same_shape(a.x, a.y), "mixup: x has shape ", shape_string(a.x), ", y ",
-              shape_string(a.y));
+  check(a);
   const std::int64_t items = a.x.dim(0);
-  check_shape("mixup", "perm", a.perm, {items});
-  DCASE_CHECK(a.x.size() == 0 || (a.x.present() && a.y.present()), "mixup: a view is missing");
   for (std::int64_t n = 0; n < items; ++n) {
     DCASE_CHECK(a.perm[n] >= 0 && a.perm[n] < items, "mixup: perm[", n, "] is ", a.perm[n], ", the batch has ", items,
                 " items");

@@ -30,9 +30,31 @@ template <class Real>
 void sgd_step(const SgdStep<Real>& a, const Context& context);  // float, double
 }
 
+namespace cuda {
+void sgd_step(const SgdStep<float>& a, const Context& context);
+}
+
+/// Throws Error(kArgument) where the step breaks the contract.
+template <class Real>
+void check(const SgdStep<Real>& a) {
+  const char* op = "sgd_step";
+  const auto field_of = [&](const char* field, const auto& view) {
+    DCASE_CHECK(same_shape(view, a.p), op, ": ", field, " has shape ", shape_string(view), ", p ", shape_string(a.p));
+    DCASE_CHECK(view.data != nullptr || view.size() == 0, op, ": ", field, " is missing");
+  };
+  field_of("p", a.p);
+  field_of("g", a.g);
+  DCASE_CHECK(a.momentum >= 0, op, ": momentum is ", a.momentum);
+  DCASE_CHECK(!a.nesterov || a.momentum > 0, op, ": nesterov needs a momentum");
+  if (a.momentum > 0) field_of("b", a.b);
+}
+
 /// Runs on context.device.
 template <class Real>
 void sgd_step(const SgdStep<Real>& a, const Context& context) {
+  if constexpr (kHasCudaFor<Real>) {
+    if (!context.device.is_cpu()) return cuda::sgd_step(a, context);
+  }
   require_cpu(context, "sgd_step");
   cpu::sgd_step(a, context);
 }

@@ -6,16 +6,7 @@ namespace dcase::cpu {
 
 template <class Real>
 void sgd_step(const SgdStep<Real>& a, const Context&) {
-  const char* op = "sgd_step";
-  const auto check = [&](const char* field, const auto& view) {
-    DCASE_CHECK(same_shape(view, a.p), op, ": ", field, " has shape ", shape_string(view), ", p ", shape_string(a.p));
-    DCASE_CHECK(view.data != nullptr || view.size() == 0, op, ": ", field, " is missing");
-  };
-  check("p", a.p);
-  check("g", a.g);
-  DCASE_CHECK(a.momentum >= 0, op, ": momentum is ", a.momentum);
-  DCASE_CHECK(!a.nesterov || a.momentum > 0, op, ": nesterov needs a momentum");
-  if (a.momentum > 0) check("b", a.b);
+  check(a);
   const Real lr = static_cast<Real>(a.lr);
   const Real momentum = static_cast<Real>(a.momentum);
   const Real decay = static_cast<Real>(a.weight_decay);
