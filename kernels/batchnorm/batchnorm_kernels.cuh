@@ -61,9 +61,9 @@ __global__ void __launch_bounds__(kLaneThreads)
       const float* const in = x + windows.place(w + b * step).fine;
       Vector<kWidth> sum = {};
       for (unsigned m = 0; m < windows.m(); ++m) {
-        const float* const line = in + m * windows.fine.row;
-        for (unsigned t = 0; t < windows.t(); ++t) {
-          const Vector<kWidth> value = load_vector<kWidth>(line + t * windows.fine.frame);
+        const float* at = in + m * windows.fine.row;
+        for (unsigned t = 0; t < windows.t(); ++t, at += windows.fine.frame) {
+          const Vector<kWidth> value = load_vector<kWidth>(at);
           DCASE_UNROLL
           for (int i = 0; i < kWidth; ++i) {
             const float z = normalise(value.at[i], i);
@@ -163,9 +163,9 @@ struct GradientTerms {
       const WindowPlace place = windows.place(window + b * step);
       const Vector<kWidth> gradient = load_vector<kWidth>(c.dy + place.coarse);
       for (unsigned m = 0; m < windows.m(); ++m) {
-        for (unsigned t = 0; t < windows.t(); ++t) {
-          const Vector<kWidth> value =
-              load_vector<kWidth>(c.x + place.fine + m * windows.fine.row + t * windows.fine.frame);
+        const float* at = c.x + place.fine + m * windows.fine.row;
+        for (unsigned t = 0; t < windows.t(); ++t, at += windows.fine.frame) {
+          const Vector<kWidth> value = load_vector<kWidth>(at);
           DCASE_UNROLL
           for (int i = 0; i < kWidth; ++i) {
             const bool off = parameters.relu && !(c.normalise(value.at[i], i) > 0);
@@ -298,8 +298,9 @@ struct GradientFinish {
 
 /// dx = scale * dz - offset - slope * (x - mean), or += with `accumulate`; constant statistics have no offset and slope
 /// (null). Visits the partial windows too, whose dz is 0.
+/// Two blocks at least: without a number ptxas spills, to fit more threads than the loads under way need.
 template <class Kind>
-__global__ void __launch_bounds__(kLaneThreads)
+__global__ void __launch_bounds__(kLaneThreads, 2)
     batchnorm_dx_kernel(const float* __restrict__ x, const float* __restrict__ dy, float* __restrict__ dx,
                         BatchnormParameters p, const float* __restrict__ offset, const float* __restrict__ slope,
                         bool accumulate, typename Kind::Walk windows, Lanes lanes) {
@@ -331,10 +332,9 @@ __global__ void __launch_bounds__(kLaneThreads)
       const unsigned rows = Kind::m > 0 ? Kind::m : place.rows;
       const unsigned frames = Kind::t > 0 ? Kind::t : place.frames;
       for (unsigned m = 0; m < rows; ++m) {
-        const std::int64_t line = first + place.fine + m * windows.fine.row;
-        for (unsigned t = 0; t < frames; ++t) {
+        std::int64_t at = first + place.fine + m * windows.fine.row;
+        for (unsigned t = 0; t < frames; ++t, at += windows.fine.frame) {
           if (m >= place.rows || t >= place.frames) continue;
-          const std::int64_t at = line + t * windows.fine.frame;
           const Vector<kWidth> value = load_vector<kWidth>(x + at);
           Vector<kWidth> out;
           DCASE_UNROLL

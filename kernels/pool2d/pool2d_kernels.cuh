@@ -22,9 +22,9 @@ __global__ void __launch_bounds__(kLaneThreads)
     const WindowPlace place = windows.place(w);
     Vector<kWidth> mean = {};
     for (unsigned m = 0; m < windows.m(); ++m) {
-      const float* const line = x + place.fine + m * windows.fine.row;
-      for (unsigned t = 0; t < windows.t(); ++t) {
-        const Vector<kWidth> value = load_vector<kWidth>(line + t * windows.fine.frame);
+      const float* at = x + place.fine + m * windows.fine.row;
+      for (unsigned t = 0; t < windows.t(); ++t, at += windows.fine.frame) {
+        const Vector<kWidth> value = load_vector<kWidth>(at);
         DCASE_UNROLL
         for (int i = 0; i < kWidth; ++i) mean.at[i] += value.at[i];
       }
@@ -63,9 +63,9 @@ __global__ void __launch_bounds__(kLaneThreads)
       const unsigned rows = Kind::m > 0 ? Kind::m : place.rows;
       const unsigned frames = Kind::t > 0 ? Kind::t : place.frames;
       for (unsigned m = 0; m < rows; ++m) {
-        float* const line = dx + place.fine + m * windows.fine.row;
-        for (unsigned t = 0; t < frames; ++t) {
-          if (m < place.rows && t < place.frames) put_vector<kWidth>(line + t * windows.fine.frame, share, accumulate);
+        float* at = dx + place.fine + m * windows.fine.row;
+        for (unsigned t = 0; t < frames; ++t, at += windows.fine.frame) {
+          if (m < place.rows && t < place.frames) put_vector<kWidth>(at, share, accumulate);
         }
       }
     }
