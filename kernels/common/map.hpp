@@ -52,7 +52,8 @@ void check_map(const char* op, const char* field, const View<T>& map, std::int64
               " has shape ", shape_string(map), ", expected N=", n, ", G*B=", c, ", M=", m, ", T=", t);
 }
 
-/// Throws unless `coarse` has a value for each whole window of pool_m x pool_t positions of `fine`, in whatever grouping.
+/// Throws unless `coarse` has a value for each whole window of pool_m x pool_t positions of `fine`, in whatever
+/// grouping.
 template <class A, class B>
 void check_pooled(const char* op, const char* fine_field, const View<A>& fine, const char* coarse_field,
                   const View<B>& coarse, int pool_m, int pool_t) {
