@@ -9,15 +9,21 @@
 /// Layouts. A map is [N,G,M,T,B] with C = G*B channels, channel c = g*B + b. Two kinds are taken, for x and y (and
 /// their gradients) independently: channels-last, G = 1; and grouped by 16, B = 16. conv2d_plan says which one the
 /// backend computes in; a map that comes in the other kind is converted in scratch memory at the price of one pass.
+/// On CUDA maps are channels-last, and others are refused.
 
 #include <cstdint>
 #include <memory>
+#include <span>
 #include <string>
 
 #include "kernels/common/context.hpp"
+#include "kernels/common/map.hpp"
+#include "kernels/common/variant.hpp"
 #include "kernels/common/view.hpp"
 
 namespace dcase {
+
+inline constexpr std::int64_t kConv2dGroup = 16;  // channels of a grouped map
 
 enum class ConvAlgorithm : std::uint8_t {
   kAuto,      ///< what conv2d_plan answers for the shape
@@ -57,8 +63,9 @@ struct Conv2dPlan {
   std::int64_t y_group = 0;                          // B of y: 16 when grouped, Co when channels-last
 };
 
-/// The fastest way for this shape on this machine (or the way asked for). Answers depend on the shape, the instruction
-/// set and the oneDNN version alone. Error kArgument when `wanted` is kWinograd and that does not exist here.
+/// The fastest way for this shape on the context's device (or the way asked for). Answers depend on the device, the
+/// shape, the instruction set and the oneDNN version alone. Error kArgument when `wanted` is kWinograd and that does
+/// not exist here; on CUDA it never does.
 [[nodiscard]] Conv2dPlan conv2d_plan(const Conv2dShape& shape, const Context& context,
                                      ConvAlgorithm wanted = ConvAlgorithm::kAuto);
 
@@ -68,7 +75,8 @@ struct Conv2dPlan {
 /// for forward and both gradients and for any number of shapes.
 ///
 /// Concurrent calls with one pack are safe as long as they pass the same version. The copies live in the memory of the
-/// contexts' allocator, which outlives the pack.
+/// contexts' allocator, which outlives the pack. On CUDA nothing is kept: a call brings its weights into order in
+/// scratch memory, which costs microseconds and lets a captured graph follow weights that change between its launches.
 class Conv2dPack {
  public:
   Conv2dPack();
@@ -114,38 +122,86 @@ struct Conv2dBackward {
   GradMode dw_mode = GradMode::kSet;
 };
 
+enum class ConvPass : std::uint8_t { kForward, kDataGradient, kWeightGradient };
+
 namespace cpu {
 void conv2d_forward(const Conv2dForward<float>& args, const Context& context);
 void conv2d_backward(const Conv2dBackward<float>& args, const Context& context);
+[[nodiscard]] std::string conv2d_implementation(const Conv2dShape& shape, ConvPass pass, ConvAlgorithm algorithm);
 }  // namespace cpu
+
+namespace cuda {
+void conv2d_forward(const Conv2dForward<float>& args, const Context& context);
+void conv2d_backward(const Conv2dBackward<float>& args, const Context& context);
+[[nodiscard]] std::string conv2d_implementation(const Conv2dShape& shape, ConvPass pass, const Context& context,
+                                                ConvAlgorithm algorithm);
+[[nodiscard]] std::span<const Variant<Conv2dForward<float>>> conv2d_forward_variants();
+[[nodiscard]] std::span<const Variant<Conv2dBackward<float>>> conv2d_data_gradient_variants();
+}  // namespace cuda
 
 /// Runs on context.device.
 template <class Real>
 void conv2d_forward(const Conv2dForward<Real>& args, const Context& context) {
+  if constexpr (kHasCudaFor<Real>) {
+    if (!context.device.is_cpu()) return cuda::conv2d_forward(args, context);
+  }
   require_cpu(context, "conv2d_forward");
   cpu::conv2d_forward(args, context);
 }
 template <class Real>
 void conv2d_backward(const Conv2dBackward<Real>& args, const Context& context) {
+  if constexpr (kHasCudaFor<Real>) {
+    if (!context.device.is_cpu()) return cuda::conv2d_backward(args, context);
+  }
   require_cpu(context, "conv2d_backward");
   cpu::conv2d_backward(args, context);
 }
 
-enum class ConvPass : std::uint8_t { kForward, kDataGradient, kWeightGradient };
-
-/// Name of the code that runs this pass, as in "jit_wino_4x3:avx512_core" or "jit:avx512_core"; for tests and
-/// benchmarks.
-[[nodiscard]] std::string conv2d_implementation(const Conv2dShape& shape, ConvPass pass, const Context& context,
-                                                ConvAlgorithm algorithm = ConvAlgorithm::kAuto);
+/// Name of the code that runs this pass, as in "jit_wino_4x3:avx512_core" or "jit:avx512_core", and on CUDA of the
+/// variant; for tests and benchmarks.
+[[nodiscard]] inline std::string conv2d_implementation(const Conv2dShape& shape, ConvPass pass, const Context& context,
+                                                       ConvAlgorithm algorithm = ConvAlgorithm::kAuto) {
+  if constexpr (kHasCuda) {
+    if (!context.device.is_cpu()) return cuda::conv2d_implementation(shape, pass, context, algorithm);
+  }
+  require_cpu(context, "conv2d_implementation");
+  return cpu::conv2d_implementation(shape, pass, algorithm);
+}
 
 /// One pass: work of the direct formula (Winograd does fewer products), and traffic when each of x, w and y (or their
 /// gradients) moves once.
 [[nodiscard]] Cost conv2d_cost(const Conv2dShape& shape);
 
+inline void check_conv2d_layout(const char* op, const char* field, const View<const float>& map) {
+  check_map(op, field, map);
+  DCASE_CHECK(map.dim(1) == 1 || map.dim(4) == kConv2dGroup, op, ": ", field, " has shape ", shape_string(map),
+              ", expected channels-last [N,1,M,T,C] or grouped by ", kConv2dGroup);
+}
+
 /// Sizes read from the views (dx, dw and dy stand for x, w and y as well) and checked against each other: layouts,
 /// channels, map sizes. `op` stands in the message.
-[[nodiscard]] Conv2dShape conv2d_shape(const char* op, const View<const float>& x, const View<const float>& w,
-                                       const View<const float>& y, std::int64_t stride_m, std::int64_t stride_t);
+[[nodiscard]] inline Conv2dShape conv2d_shape(const char* op, const View<const float>& x, const View<const float>& w,
+                                              const View<const float>& y, std::int64_t stride_m,
+                                              std::int64_t stride_t) {
+  DCASE_CHECK(w.rank == 4, op, ": w has shape ", shape_string(w), ", expected [Co,Ci,Km,Kt]");
+  DCASE_CHECK(w.present() || w.size() == 0, op, ": w is missing");
+  DCASE_CHECK(w.dim(2) >= 1 && w.dim(3) >= 1, op, ": w has shape ", shape_string(w), ": an empty kernel");
+  DCASE_CHECK(stride_m >= 1 && stride_t >= 1, op, ": stride ", stride_m, "x", stride_t, ", expected at least 1");
+  check_conv2d_layout(op, "x", x);
+  check_conv2d_layout(op, "y", y);
+  const Conv2dShape s{.N = x.dim(0),
+                      .Ci = w.dim(1),
+                      .M = x.dim(2),
+                      .T = x.dim(3),
+                      .Co = w.dim(0),
+                      .Km = w.dim(2),
+                      .Kt = w.dim(3),
+                      .stride_m = stride_m,
+                      .stride_t = stride_t};
+  DCASE_CHECK(channels(x) == s.Ci, op, ": x has ", channels(x), " channels, w takes ", s.Ci);
+  check_map(op, "y", y, s.N, s.Co, s.My(), s.Ty());
+  return s;
+}
 
 [[nodiscard]] inline Cost cost(const Conv2dForward<float>& a) {
   return conv2d_cost(conv2d_shape("conv2d_forward", a.x, a.w, a.y, a.stride_m, a.stride_t));

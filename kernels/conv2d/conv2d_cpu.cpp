@@ -18,8 +18,8 @@ using onednn::Convolution;
 using onednn::MapLayout;
 using ConvolutionPtr = std::shared_ptr<const Convolution>;
 
-constexpr std::int64_t kGroup = 16;     // channels of a grouped map, and of Winograd's register block
-constexpr std::size_t kAlignment = 64;  // of the arrays that oneDNN's Winograd code takes
+constexpr std::int64_t kGroup = kConv2dGroup;  // also of Winograd's register block
+constexpr std::size_t kAlignment = 64;         // of the arrays that oneDNN's Winograd code takes
 
 /// What a prepared convolution is looked up by.
 struct Request {
@@ -325,12 +325,6 @@ void forward_one_channel(const Conv2dForward<float>& a, const Conv2dShape& s, co
 }
 #endif
 
-void check_layout(const char* op, const char* field, const View<const float>& map) {
-  check_map(op, field, map);
-  DCASE_CHECK(map.dim(1) == 1 || map.dim(4) == kGroup, op, ": ", field, " has shape ", shape_string(map),
-              ", expected channels-last [N,1,M,T,C] or grouped by ", kGroup);
-}
-
 }  // namespace
 
 const char* name(ConvAlgorithm algorithm) {
@@ -345,29 +339,11 @@ const char* name(ConvAlgorithm algorithm) {
   return "auto";
 }
 
-Conv2dShape conv2d_shape(const char* op, const View<const float>& x, const View<const float>& w,
-                         const View<const float>& y, std::int64_t stride_m, std::int64_t stride_t) {
-  DCASE_CHECK(w.rank == 4, op, ": w has shape ", shape_string(w), ", expected [Co,Ci,Km,Kt]");
-  DCASE_CHECK(w.present() || w.size() == 0, op, ": w is missing");
-  DCASE_CHECK(w.dim(2) >= 1 && w.dim(3) >= 1, op, ": w has shape ", shape_string(w), ": an empty kernel");
-  DCASE_CHECK(stride_m >= 1 && stride_t >= 1, op, ": stride ", stride_m, "x", stride_t, ", expected at least 1");
-  check_layout(op, "x", x);
-  check_layout(op, "y", y);
-  const Conv2dShape s{.N = x.dim(0),
-                      .Ci = w.dim(1),
-                      .M = x.dim(2),
-                      .T = x.dim(3),
-                      .Co = w.dim(0),
-                      .Km = w.dim(2),
-                      .Kt = w.dim(3),
-                      .stride_m = stride_m,
-                      .stride_t = stride_t};
-  DCASE_CHECK(channels(x) == s.Ci, op, ": x has ", channels(x), " channels, w takes ", s.Ci);
-  check_map(op, "y", y, s.N, s.Co, s.My(), s.Ty());
-  return s;
-}
-
 Conv2dPlan conv2d_plan(const Conv2dShape& shape, const Context& context, ConvAlgorithm wanted) {
+  if (kHasCuda && !context.device.is_cpu()) {
+    DCASE_CHECK(wanted != ConvAlgorithm::kWinograd, "conv2d_plan: no Winograd convolution on CUDA: use kAuto");
+    return {.algorithm = ConvAlgorithm::kDirect, .x_group = shape.Ci, .y_group = shape.Co};
+  }
   require_cpu(context, "conv2d_plan");
   // Layers ask in every call, so the automatic answer prepares nothing.
   const bool winograd =
@@ -376,13 +352,6 @@ Conv2dPlan conv2d_plan(const Conv2dShape& shape, const Context& context, ConvAlg
           : wanted == ConvAlgorithm::kWinograd && create({.shape = shape, .algorithm = wanted}) != nullptr;
   if (winograd) return {.algorithm = ConvAlgorithm::kWinograd, .x_group = kGroup, .y_group = kGroup};
   return {.algorithm = ConvAlgorithm::kDirect, .x_group = shape.Ci, .y_group = shape.Co};
-}
-
-std::string conv2d_implementation(const Conv2dShape& shape, ConvPass pass, const Context& context,
-                                  ConvAlgorithm algorithm) {
-  require_cpu(context, "conv2d_implementation");
-  return create({.shape = shape, .pass = pass, .algorithm = algorithm, .threads = omp_get_max_threads()})
-      ->implementation();
 }
 
 Cost conv2d_cost(const Conv2dShape& s) {
@@ -397,6 +366,11 @@ Cost conv2d_cost(const Conv2dShape& s) {
 }
 
 namespace cpu {
+
+std::string conv2d_implementation(const Conv2dShape& shape, ConvPass pass, ConvAlgorithm algorithm) {
+  return create({.shape = shape, .pass = pass, .algorithm = algorithm, .threads = omp_get_max_threads()})
+      ->implementation();
+}
 
 void conv2d_forward(const Conv2dForward<float>& a, const Context& context) {
   const Conv2dShape shape = conv2d_shape("conv2d_forward", a.x, a.w, a.y, a.stride_m, a.stride_t);

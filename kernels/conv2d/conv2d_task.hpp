@@ -1,0 +1,63 @@
+#pragma once
+/// What the CUDA kernels of conv2d and conv_bn share: one convolution over channels-last maps as a kernel sees it, and
+/// the host functions that run it. Forward and data gradient are the same computation on other numbers.
+
+#include "kernels/common/context.hpp"
+#include "kernels/conv2d/conv2d.hpp"
+
+namespace dcase::cuda {
+
+/// y[n,i,j,o] = epilogue(sum over c,a,b of  w(o,c,a,b) * prologue(x[n, p, q, c]))
+///     p = (i * stride_m + a - pad_m) / up_m,  q = (j * stride_t + b - pad_t) / up_t
+/// over the taps for which p and q are integers inside the map. Forward has up = 1. The data gradient runs on dy with
+/// stride = 1, up = the convolution's stride, taps flipped and channels exchanged.
+struct ConvTask {
+  const float* x = nullptr;  // [N,M,T,Ci]
+  float* y = nullptr;        // [N,My,Ty,Co]
+  std::int64_t N = 0;
+  int Ci = 0, M = 0, T = 0;
+  int Co = 0, My = 0, Ty = 0;
+  int Km = 0, Kt = 0;
+  int stride_m = 1, stride_t = 1;
+  int pad_m = 0, pad_t = 0;
+  int up_m = 1, up_t = 1;
+
+  // w(o,c,a,b) = w[o * w_o + c * w_i + a * w_m + b * w_t]; the taps' steps are negative where they are flipped.
+  const float* w = nullptr;
+  std::int64_t w_o = 0, w_i = 0;
+  int w_m = 0, w_t = 0;
+
+  // Prologue: act(x * in_scale[c] + in_shift[c]), act = ReLU where in_relu is not 0; the padding stays zero. None
+  // without in_scale.
+  const float* in_scale = nullptr;  // [Ci]
+  const float* in_shift = nullptr;  // [Ci]
+  int in_relu = 0;
+
+  // Epilogue, one of: y += sum (accumulate); y = act(sum + bias[o]) (bias); y = sum with sums for the channels'
+  // statistics (partial); y = sum.
+  int accumulate = 0;
+  const float* bias = nullptr;  // [Co]
+  int relu = 0;
+  float* partial = nullptr;  // [blocks,3,Co], see conv_bn_kernels.cuh
+  int* counts = nullptr;     // [blocks]
+};
+
+/// The two passes as tasks. Arguments are checked already.
+[[nodiscard]] ConvTask forward_task(const Conv2dForward<float>& a);
+[[nodiscard]] ConvTask data_gradient_task(const Conv2dBackward<float>& a);
+
+/// One thread an output, on CUDA cores; takes everything, but makes no statistics.
+void conv2d_simple(const ConvTask& task, const Context& context);
+
+/// The weights in the order a kernel wants, [taps][chunks][columns][elements of a chunk]: channel c of x stands in
+/// chunk c / elements, column o is y's channel. What is beyond Ci and Co is zero.
+struct WeightImage {
+  void* data = nullptr;
+  int chunks = 0;
+  int columns = 0;
+  int elements = 1;
+};
+enum class WeightElement : std::uint8_t { kFloat, kTf32, kBf16 };  // kTf32: rounded, in 4 bytes
+void make_weight_image(const ConvTask& task, WeightElement element, const WeightImage& image, const Context& context);
+
+}  // namespace dcase::cuda
