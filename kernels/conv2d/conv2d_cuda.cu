@@ -44,19 +44,35 @@ Conv2dShape checked_shape(const char* op, const View<const float>& x, const View
 
 int as_int(std::int64_t size) { return static_cast<int>(size); }
 
-constexpr Variant<Conv2dForward<float>> kForwardVariants[] = {
-    {"simple", [](const auto&, const Context&) { return true; },
-     [](const auto& a, const Context& context) { conv2d_simple(forward_task(a), context); }},
-};
+template <class Args, Precision kPrecision>
+bool takes_halo(const Args& a, const Context& context) {
+  return context.precision == kPrecision && conv2d_halo_takes(conv_task(a));
+}
+template <class Args, Precision kPrecision>
+void run_halo(const Args& a, const Context& context) {
+  conv2d_halo<kPrecision>(conv_task(a), context);
+}
 
-constexpr Variant<Conv2dBackward<float>> kDataGradientVariants[] = {
-    {"simple", [](const auto&, const Context&) { return true; },
-     [](const auto& a, const Context& context) { conv2d_simple(data_gradient_task(a), context); }},
+template <class Args>
+bool always(const Args&, const Context&) {
+  return true;
+}
+template <class Args>
+void run_simple(const Args& a, const Context& context) {
+  conv2d_simple(conv_task(a), context);
+}
+
+// Both passes have the same kernels.
+template <class Args>
+constexpr Variant<Args> kVariants[] = {
+    {"halo_bf16", takes_halo<Args, Precision::kBf16>, run_halo<Args, Precision::kBf16>},
+    {"halo_tf32", takes_halo<Args, Precision::kTf32>, run_halo<Args, Precision::kTf32>},
+    {"simple", always<Args>, run_simple<Args>},
 };
 
 }  // namespace
 
-ConvTask forward_task(const Conv2dForward<float>& a) {
+ConvTask conv_task(const Conv2dForward<float>& a) {
   ConvTask g;
   g.x = a.x.data;
   g.y = a.y.data;
@@ -81,7 +97,7 @@ ConvTask forward_task(const Conv2dForward<float>& a) {
   return g;
 }
 
-ConvTask data_gradient_task(const Conv2dBackward<float>& a) {
+ConvTask conv_task(const Conv2dBackward<float>& a) {
   ConvTask g;
   g.x = a.dy.data;
   g.y = a.dx.data;
@@ -137,8 +153,10 @@ void make_weight_image(const ConvTask& task, WeightElement element, const Weight
   }
 }
 
-std::span<const Variant<Conv2dForward<float>>> conv2d_forward_variants() { return kForwardVariants; }
-std::span<const Variant<Conv2dBackward<float>>> conv2d_data_gradient_variants() { return kDataGradientVariants; }
+std::span<const Variant<Conv2dForward<float>>> conv2d_forward_variants() { return kVariants<Conv2dForward<float>>; }
+std::span<const Variant<Conv2dBackward<float>>> conv2d_data_gradient_variants() {
+  return kVariants<Conv2dBackward<float>>;
+}
 
 void conv2d_forward(const Conv2dForward<float>& a, const Context& context) {
   check_algorithm(kForward, a.algorithm);

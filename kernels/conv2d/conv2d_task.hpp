@@ -42,12 +42,25 @@ struct ConvTask {
   int* counts = nullptr;     // [blocks]
 };
 
+enum class ConvEpilogue : std::uint8_t { kStore, kAccumulate, kBias, kStatistics };
+[[nodiscard]] inline ConvEpilogue epilogue_of(const ConvTask& task) {
+  if (task.partial != nullptr) return ConvEpilogue::kStatistics;
+  if (task.bias != nullptr) return ConvEpilogue::kBias;
+  return task.accumulate != 0 ? ConvEpilogue::kAccumulate : ConvEpilogue::kStore;
+}
+
 /// The two passes as tasks. Arguments are checked already.
-[[nodiscard]] ConvTask forward_task(const Conv2dForward<float>& a);
-[[nodiscard]] ConvTask data_gradient_task(const Conv2dBackward<float>& a);
+[[nodiscard]] ConvTask conv_task(const Conv2dForward<float>& a);
+[[nodiscard]] ConvTask conv_task(const Conv2dBackward<float>& a);
 
 /// One thread an output, on CUDA cores; takes everything, but makes no statistics.
 void conv2d_simple(const ConvTask& task, const Context& context);
+
+/// 3x3 of stride 1 on tensor cores (kTf32 and kBf16); Ci a multiple of 4, Co of 2, aligned maps.
+[[nodiscard]] bool conv2d_halo_takes(const ConvTask& task);
+[[nodiscard]] std::int64_t conv2d_halo_tiles(const ConvTask& task);  // blocks of `partial` and `counts`
+template <Precision kPrecision>
+void conv2d_halo(const ConvTask& task, const Context& context);
 
 /// The weights in the order a kernel wants, [taps][chunks][columns][elements of a chunk]: channel c of x stands in
 /// chunk c / elements, column o is y's channel. What is beyond Ci and Co is zero.

@@ -16,6 +16,13 @@ __device__ __forceinline__ int source_of(int p, int up, int size) {
   return p < size ? p : -1;
 }
 
+__device__ __forceinline__ unsigned bf16_pair(float low, float high) {
+  const __nv_bfloat162 pair = __floats2bfloat162_rn(low, high);
+  unsigned bits = 0;
+  memcpy(&bits, &pair, sizeof(bits));
+  return bits;
+}
+
 __device__ __forceinline__ float conv_activation(float v, int relu) {
   return relu != 0 && v < 0 ? 0.0F : v;  // NaN stays
 }

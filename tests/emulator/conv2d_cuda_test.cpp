@@ -7,6 +7,7 @@
 
 #include "kernels/conv1d/conv1d.hpp"
 #include "kernels/conv2d/conv2d.hpp"
+#include "kernels/conv2d/conv2d_halo_places.hpp"
 #include "kernels/conv2d/conv2d_ref.hpp"
 #include "tests/emulator/cuda_context.hpp"
 
@@ -47,6 +48,10 @@ std::string text(const Case& c, Precision precision) {
 /// The names of the variants that ran.
 using Names = std::vector<std::string>;
 
+bool ran(const Names& names, const std::string& name) {
+  return std::find(names.begin(), names.end(), name) != names.end();
+}
+
 /// y and dx of all variants that take the case, and of the operator, against the reference.
 Names check(const Case& c, Precision precision) {
   INFO(text(c, precision));
@@ -73,7 +78,7 @@ Names check(const Case& c, Precision precision) {
   const OnDevice on_x(x.view(), c.offset), on_w(w.view(), c.offset), on_dy(dy.view(), c.offset);
   const double error = error_of(precision);
   const auto tolerance = [&](std::int64_t terms) { return error * (1 + std::sqrt(static_cast<double>(terms))); };
-  Names ran;
+  Names names;
   for (const auto& variant : cuda::conv2d_forward_variants()) {
     y.fill(NAN);
     const OnDevice on_y(y.view(), c.offset);
@@ -84,7 +89,7 @@ Names check(const Case& c, Precision precision) {
     variant.run(args, context);
     on_y.download(y.view());
     check_close(concat(variant.name, " y"), y.view(), y2.view(), tolerance(s.Ci * s.Km * s.Kt), 1e-6);
-    ran.push_back(concat("forward ", variant.name));
+    names.push_back(concat("forward ", variant.name));
   }
   for (const auto& variant : cuda::conv2d_data_gradient_variants()) {
     dx.fill(NAN);
@@ -98,9 +103,9 @@ Names check(const Case& c, Precision precision) {
     variant.run(args, context);
     on_dx.download(dx.view());
     check_close(concat(variant.name, " dx"), dx.view(), dx2.view(), tolerance(s.Co * s.Km * s.Kt), 1e-6);
-    ran.push_back(concat("data_gradient ", variant.name));
+    names.push_back(concat("data_gradient ", variant.name));
   }
-  return ran;
+  return names;
 }
 
 }  // namespace
@@ -122,6 +127,58 @@ TEST_CASE("cuda conv2d: awkward shapes, both gradient modes and every precision 
     check({{.N = 1, .Ci = 2, .M = 6, .T = 9, .Co = 3, .Km = 4, .Kt = 2, .stride_m = 3, .stride_t = 1}}, precision);
     check({{.N = 1, .Ci = 8, .M = 1, .T = 31, .Co = 8, .Km = 1}, GradMode::kAdd, 1}, precision);
     check({{.N = 1, .Ci = 8, .M = 9, .T = 8, .Co = 65}}, precision);
+  }
+}
+
+TEST_CASE("cuda conv2d: the halo kernel equals the reference over partial tiles, stages and columns", "[cuda]") {
+  const FreshRuntime fresh;
+  for_each_schedule([] {
+    for (const Precision precision : {Precision::kTf32, Precision::kBf16}) {
+      // Two stages, the second one ragged, on one tile.
+      const Names names = check({{.N = 1, .Ci = 20, .M = 3, .T = 5, .Co = 10}}, precision);
+      CHECK(ran(names, precision == Precision::kTf32 ? "forward halo_tf32" : "forward halo_bf16"));
+    }
+  });
+  for (const Precision precision : {Precision::kTf32, Precision::kBf16}) {
+    const std::string halo = precision == Precision::kTf32 ? "halo_tf32" : "halo_bf16";
+    for (const Case& c : {Case{{.N = 1, .Ci = 20, .M = 17, .T = 31, .Co = 36}},
+                          Case{{.N = 1, .Ci = 8, .M = 1, .T = 125, .Co = 8}, GradMode::kAdd},
+                          Case{{.N = 1, .Ci = 64, .M = 16, .T = 16, .Co = 64}},
+                          Case{{.N = 2, .Ci = 36, .M = 2, .T = 17, .Co = 68}, GradMode::kAdd}}) {
+      const Names names = check(c, precision);
+      CHECK(ran(names, "forward " + halo));
+      CHECK(ran(names, "data_gradient " + halo));
+    }
+    // Not aligned, or not made of 16 bytes: left to others.
+    CHECK(!ran(check({{.N = 1, .Ci = 16, .M = 3, .T = 4, .Co = 16}, GradMode::kSet, 1}, precision), "forward " + halo));
+    CHECK(!ran(check({{.N = 1, .Ci = 18, .M = 3, .T = 4, .Co = 16}}, precision), "forward " + halo));
+  }
+}
+
+TEST_CASE("cuda conv2d: the halo kernel's accesses to shared memory have no bank conflicts", "[cuda]") {
+  // 16-byte accesses are served eight lanes at a time: they are to fall into eight different groups of four banks.
+  const auto conflict_free = [](const auto& place) {
+    for (int first = 0; first < 32; first += 8) {
+      std::vector<int> groups;
+      for (int lane = first; lane < first + 8; ++lane) groups.push_back(place(lane) % 8);
+      std::sort(groups.begin(), groups.end());
+      if (std::unique(groups.begin(), groups.end()) != groups.end()) return false;
+    }
+    return true;
+  };
+  CHECK(cuda::kHaloInputPlaces % 8 == 0);  // both buffers start at the same bank
+  for (int warp = 0; warp < 8; ++warp) {
+    CHECK(conflict_free([&](int lane) {
+      const int thread = 32 * warp + lane;
+      return cuda::halo_input_place(thread % cuda::kHaloChunks, thread / cuda::kHaloChunks);
+    }));
+    CHECK(conflict_free([&](int lane) { return 32 * warp + lane; }));  // cp.async of weights
+    for (int r = 0; r < cuda::kHaloWarpRows + 2; ++r) {
+      for (int b = 0; b < 3; ++b) CHECK(conflict_free([&](int lane) { return cuda::halo_a_place(lane, warp, r, b); }));
+    }
+    for (int tap = 0; tap < 9; ++tap) {
+      for (int pair : {0, 1}) CHECK(conflict_free([&](int lane) { return cuda::halo_b_place(lane, warp, tap, pair); }));
+    }
   }
 }
 
