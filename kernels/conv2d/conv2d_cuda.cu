@@ -44,6 +44,15 @@ Conv2dShape checked_shape(const char* op, const View<const float>& x, const View
 
 int as_int(std::int64_t size) { return static_cast<int>(size); }
 
+template <class Args>
+bool takes_one_channel(const Args& a, const Context&) {
+  return conv2d_one_channel_takes(conv_task(a));
+}
+template <class Args>
+void run_one_channel(const Args& a, const Context& context) {
+  conv2d_one_channel(conv_task(a), context);
+}
+
 template <class Args, Precision kPrecision>
 bool takes_halo(const Args& a, const Context& context) {
   return context.precision == kPrecision && conv2d_halo_takes(conv_task(a));
@@ -51,6 +60,15 @@ bool takes_halo(const Args& a, const Context& context) {
 template <class Args, Precision kPrecision>
 void run_halo(const Args& a, const Context& context) {
   conv2d_halo<kPrecision>(conv_task(a), context);
+}
+
+template <class Args, Precision kPrecision>
+bool takes_tiled(const Args& a, const Context& context) {
+  return context.precision == kPrecision && conv_task(a).Ci > 0;
+}
+template <class Args, Precision kPrecision>
+void run_tiled(const Args& a, const Context& context) {
+  conv2d_tiled<kPrecision>(conv_task(a), context);
 }
 
 template <class Args>
@@ -65,8 +83,12 @@ void run_simple(const Args& a, const Context& context) {
 // Both passes have the same kernels.
 template <class Args>
 constexpr Variant<Args> kVariants[] = {
+    {"one_channel", takes_one_channel<Args>, run_one_channel<Args>},
     {"halo_bf16", takes_halo<Args, Precision::kBf16>, run_halo<Args, Precision::kBf16>},
     {"halo_tf32", takes_halo<Args, Precision::kTf32>, run_halo<Args, Precision::kTf32>},
+    {"tiled_bf16", takes_tiled<Args, Precision::kBf16>, run_tiled<Args, Precision::kBf16>},
+    {"tiled_tf32", takes_tiled<Args, Precision::kTf32>, run_tiled<Args, Precision::kTf32>},
+    {"tiled_fp32", takes_tiled<Args, Precision::kFp32>, run_tiled<Args, Precision::kFp32>},
     {"simple", always<Args>, run_simple<Args>},
 };
 
@@ -137,19 +159,19 @@ void conv2d_simple(const ConvTask& task, const Context& context) {
          task);
 }
 
-void make_weight_image(const ConvTask& task, WeightElement element, const WeightImage& image, const Context& context) {
+void make_weight_image(const ConvTask& task, Precision precision, const WeightImage& image, const Context& context) {
   const std::int64_t size = std::int64_t{task.Km} * task.Kt * image.chunks * image.columns * image.elements;
   const Launch l{.grid = static_cast<unsigned>((size + kConvSimpleThreads - 1) / kConvSimpleThreads),
                  .block = kConvSimpleThreads,
                  .stream = context.stream,
                  .name = "conv2d_weight_image"};
-  switch (element) {
-    case WeightElement::kFloat:
-      return launch(conv2d_weight_image_kernel<WeightElement::kFloat>, l, task, image);
-    case WeightElement::kTf32:
-      return launch(conv2d_weight_image_kernel<WeightElement::kTf32>, l, task, image);
-    case WeightElement::kBf16:
-      return launch(conv2d_weight_image_kernel<WeightElement::kBf16>, l, task, image);
+  switch (precision) {
+    case Precision::kFp32:
+      return launch(conv2d_weight_image_kernel<Precision::kFp32>, l, task, image);
+    case Precision::kTf32:
+      return launch(conv2d_weight_image_kernel<Precision::kTf32>, l, task, image);
+    case Precision::kBf16:
+      return launch(conv2d_weight_image_kernel<Precision::kBf16>, l, task, image);
   }
 }
 

@@ -62,15 +62,7 @@ struct HaloInput {
     }
     DCASE_UNROLL for (int k = 0; k < kCount; ++k) {
       if (pixel(k) >= kHaloPixels) continue;
-      unsigned words[4];
-      DCASE_UNROLL for (int i = 0; i < 4; ++i) {
-        if constexpr (kPrecision == Precision::kBf16) {
-          words[i] = bf16_pair(v[k][2 * i], v[k][2 * i + 1]);
-        } else {
-          words[i] = to_tf32(v[k][i]);
-        }
-      }
-      tile[halo_input_place(chunk(), pixel(k))] = {words[0], words[1], words[2], words[3]};
+      tile[halo_input_place(chunk(), pixel(k))] = conv_place<kPrecision>(v[k]);
     }
   }
 };
@@ -189,12 +181,7 @@ __global__ void __launch_bounds__(kHaloThreads) conv2d_halo_kernel(ConvTask g, W
           ldmatrix_x4(w, tile_w + halo_b_place(lane, warp, 3 * tap_m + b, pair));
           DCASE_UNROLL for (int r = 0; r < kHaloWarpRows; ++r) {
             DCASE_UNROLL for (int j = 0; j < 2; ++j) {
-              const unsigned column[2] = {w[2 * j], w[2 * j + 1]};
-              if (kPrecision == Precision::kBf16) {
-                mma_bf16(c[r][2 * pair + j], a[r + tap_m], column);
-              } else {
-                mma_tf32(c[r][2 * pair + j], a[r + tap_m], column);
-              }
+              conv_mma<kPrecision>(c[r][2 * pair + j], a[r + tap_m], {w[2 * j], w[2 * j + 1]});
             }
           }
         }

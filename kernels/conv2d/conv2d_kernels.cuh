@@ -1,6 +1,6 @@
 #pragma once
-// The simple convolution, the fallback and the oracle on the device; the first layer's, which reads one channel; and
-// the kernel that brings weights into the order that the tuned kernels want.
+// The simple convolution, the fallback and the oracle on the device, and the kernel that brings weights into the order
+// that the tuned kernels want.
 
 #include "kernels/common/ptx.cuh"
 #include "kernels/conv2d/conv2d_task.hpp"
@@ -41,7 +41,7 @@ __global__ void __launch_bounds__(kConvSimpleThreads) conv2d_simple_kernel(ConvT
 }
 
 /// image[tap][chunk][o][e] = w(o, chunk * elements + e, tap); a thread has one element.
-template <WeightElement kElement>
+template <Precision kPrecision>
 __global__ void __launch_bounds__(kConvSimpleThreads) conv2d_weight_image_kernel(ConvTask g, WeightImage image) {
   const std::int64_t at = std::int64_t{blockIdx.x} * blockDim.x + threadIdx.x;
   if (at >= std::int64_t{g.Km} * g.Kt * image.chunks * image.columns * image.elements) return;
@@ -51,10 +51,10 @@ __global__ void __launch_bounds__(kConvSimpleThreads) conv2d_weight_image_kernel
   const int c = static_cast<int>(row % image.chunks) * image.elements + e;
   const int tap = static_cast<int>(row / image.chunks);
   const float value = o < g.Co && c < g.Ci ? g.w[o * g.w_o + c * g.w_i + tap / g.Kt * g.w_m + tap % g.Kt * g.w_t] : 0;
-  if (kElement == WeightElement::kBf16) {
+  if (kPrecision == Precision::kBf16) {
     static_cast<__nv_bfloat16*>(image.data)[at] = __float2bfloat16_rn(value);
   } else {
-    static_cast<float*>(image.data)[at] = kElement == WeightElement::kTf32 ? __uint_as_float(to_tf32(value)) : value;
+    static_cast<float*>(image.data)[at] = kPrecision == Precision::kTf32 ? __uint_as_float(to_tf32(value)) : value;
   }
 }
 

@@ -2,6 +2,9 @@
 /// What the CUDA kernels of conv2d and conv_bn share: one convolution over channels-last maps as a kernel sees it, and
 /// the host functions that run it. Forward and data gradient are the same computation on other numbers.
 
+#include <cstdint>
+#include <type_traits>
+
 #include "kernels/common/context.hpp"
 #include "kernels/conv2d/conv2d.hpp"
 
@@ -62,15 +65,57 @@ void conv2d_simple(const ConvTask& task, const Context& context);
 template <Precision kPrecision>
 void conv2d_halo(const ConvTask& task, const Context& context);
 
+/// 3x3 of stride 1 on one channel, in float; Co a multiple of 4, y aligned, no prologue.
+[[nodiscard]] bool conv2d_one_channel_takes(const ConvTask& task);
+[[nodiscard]] std::int64_t conv2d_one_channel_tiles(const ConvTask& task);  // blocks of `partial` and `counts`
+void conv2d_one_channel(const ConvTask& task, const Context& context);
+
+/// Everything with at least one channel, in the precision named.
+[[nodiscard]] std::int64_t conv2d_tiled_tiles(const ConvTask& task);  // blocks of `partial` and `counts`
+template <Precision kPrecision>
+void conv2d_tiled(const ConvTask& task, const Context& context);
+
 /// The weights in the order a kernel wants, [taps][chunks][columns][elements of a chunk]: channel c of x stands in
 /// chunk c / elements, column o is y's channel. What is beyond Ci and Co is zero.
 struct WeightImage {
   void* data = nullptr;
-  int chunks = 0;
+  int chunks = 0;  // of a tap
   int columns = 0;
   int elements = 1;
 };
-enum class WeightElement : std::uint8_t { kFloat, kTf32, kBf16 };  // kTf32: rounded, in 4 bytes
-void make_weight_image(const ConvTask& task, WeightElement element, const WeightImage& image, const Context& context);
+/// Makes the image in data, whose elements are of the precision: 2 bytes in bf16, 4 in fp32 and (rounded) in tf32.
+void make_weight_image(const ConvTask& task, Precision precision, const WeightImage& image, const Context& context);
+
+[[nodiscard]] inline bool is_3x3_of_stride_1(const ConvTask& task) {
+  return task.Km == 3 && task.Kt == 3 && task.stride_m == 1 && task.stride_t == 1 && task.up_m == 1 && task.up_t == 1;
+}
+
+[[nodiscard]] inline bool is_aligned(const float* p, std::uintptr_t bytes) {
+  return reinterpret_cast<std::uintptr_t>(p) % bytes == 0;
+}
+
+/// Calls run(epilogue) with the task's epilogue as an integral constant.
+template <class Run>
+void with_epilogue(const ConvTask& task, const Run& run) {
+  switch (epilogue_of(task)) {
+    case ConvEpilogue::kStore:
+      return run(std::integral_constant<ConvEpilogue, ConvEpilogue::kStore>());
+    case ConvEpilogue::kAccumulate:
+      return run(std::integral_constant<ConvEpilogue, ConvEpilogue::kAccumulate>());
+    case ConvEpilogue::kBias:
+      return run(std::integral_constant<ConvEpilogue, ConvEpilogue::kBias>());
+    case ConvEpilogue::kStatistics:
+      return run(std::integral_constant<ConvEpilogue, ConvEpilogue::kStatistics>());
+  }
+}
+
+/// Calls run(prologue, epilogue) with what the task asks for as integral constants. A prologue comes with statistics
+/// only: other kernels would never run.
+template <class Run>
+void with_options(const ConvTask& task, const Run& run) {
+  if (task.in_scale == nullptr) return with_epilogue(task, [&](auto epilogue) { run(std::false_type(), epilogue); });
+  DCASE_CHECK(task.partial != nullptr, "conv2d: a prologue without statistics");
+  run(std::true_type(), std::integral_constant<ConvEpilogue, ConvEpilogue::kStatistics>());
+}
 
 }  // namespace dcase::cuda

@@ -9,6 +9,7 @@
 #include "kernels/conv2d/conv2d.hpp"
 #include "kernels/conv2d/conv2d_halo_places.hpp"
 #include "kernels/conv2d/conv2d_ref.hpp"
+#include "kernels/conv2d/conv2d_tiled_places.hpp"
 #include "tests/emulator/cuda_context.hpp"
 
 namespace dcase::test {
@@ -50,6 +51,17 @@ using Names = std::vector<std::string>;
 
 bool ran(const Names& names, const std::string& name) {
   return std::find(names.begin(), names.end(), name) != names.end();
+}
+
+/// 16-byte accesses are served eight lanes at a time: they are to fall into eight different groups of four banks.
+template <class Place>
+bool conflict_free(const Place& place) {
+  for (int first = 0; first < 32; first += 8) {
+    unsigned groups = 0;
+    for (int lane = first; lane < first + 8; ++lane) groups |= 1U << place(lane) % 8;
+    if (groups != 0xFF) return false;
+  }
+  return true;
 }
 
 /// y and dx of all variants that take the case, and of the operator, against the reference.
@@ -155,17 +167,35 @@ TEST_CASE("cuda conv2d: the halo kernel equals the reference over partial tiles,
   }
 }
 
-TEST_CASE("cuda conv2d: the halo kernel's accesses to shared memory have no bank conflicts", "[cuda]") {
-  // 16-byte accesses are served eight lanes at a time: they are to fall into eight different groups of four banks.
-  const auto conflict_free = [](const auto& place) {
-    for (int first = 0; first < 32; first += 8) {
-      std::vector<int> groups;
-      for (int lane = first; lane < first + 8; ++lane) groups.push_back(place(lane) % 8);
-      std::sort(groups.begin(), groups.end());
-      if (std::unique(groups.begin(), groups.end()) != groups.end()) return false;
+TEST_CASE("cuda conv2d: the first layer's kernel equals the reference over partial tiles", "[cuda]") {
+  const FreshRuntime fresh;
+  for_each_schedule([] {
+    const Names names = check({{.N = 1, .Ci = 1, .M = 5, .T = 33, .Co = 12}}, Precision::kFp32);
+    CHECK(ran(names, "forward one_channel"));
+  });
+  CHECK(ran(check({{.N = 2, .Ci = 1, .M = 33, .T = 31, .Co = 8}}, Precision::kBf16), "forward one_channel"));
+  CHECK(ran(check({{.N = 1, .Ci = 1, .M = 9, .T = 3, .Co = 64}}, Precision::kBf16), "forward one_channel"));
+  // The data gradient of a layer with one output channel is such a convolution too.
+  const Names names = check({{.N = 1, .Ci = 8, .M = 3, .T = 9, .Co = 1}, GradMode::kAdd}, Precision::kFp32);
+  CHECK(ran(names, "data_gradient one_channel"));
+  CHECK(!ran(check({{.N = 1, .Ci = 1, .M = 9, .T = 3, .Co = 6}}, Precision::kFp32), "forward one_channel"));
+}
+
+TEST_CASE("cuda conv2d: the tiled kernel equals the reference over partial tiles, stages and columns", "[cuda]") {
+  const FreshRuntime fresh;
+  for_each_schedule([] {
+    for (const Precision precision : kPrecisions) {
+      // More than one stage, not whole; upsampling in the data gradient.
+      check({{.N = 2, .Ci = 20, .M = 3, .T = 5, .Co = 10, .stride_m = 2, .stride_t = 2}}, precision);
     }
-    return true;
-  };
+  });
+  for (const Precision precision : kPrecisions) {
+    check({{.N = 3, .Ci = 12, .M = 9, .T = 11, .Co = 68, .Km = 1, .Kt = 1}, GradMode::kAdd}, precision);
+    check({{.N = 1, .Ci = 9, .M = 11, .T = 12, .Co = 5, .stride_m = 2, .stride_t = 1}, GradMode::kAdd, 1}, precision);
+  }
+}
+
+TEST_CASE("cuda conv2d: the halo kernel's accesses to shared memory have no bank conflicts", "[cuda]") {
   CHECK(cuda::kHaloInputPlaces % 8 == 0);  // both buffers start at the same bank
   for (int warp = 0; warp < 8; ++warp) {
     CHECK(conflict_free([&](int lane) {
@@ -179,6 +209,36 @@ TEST_CASE("cuda conv2d: the halo kernel's accesses to shared memory have no bank
     for (int tap = 0; tap < 9; ++tap) {
       for (int pair : {0, 1}) CHECK(conflict_free([&](int lane) { return cuda::halo_b_place(lane, warp, tap, pair); }));
     }
+  }
+}
+
+TEST_CASE("cuda conv2d: the tiled kernel's accesses to shared memory have no bank conflicts", "[cuda]") {
+  CHECK(cuda::kTiledInputPlaces % 8 == 0);
+  CHECK((cuda::kTiledInputPlaces + cuda::kTiledWeightPlaces) % 8 == 0);
+  for (int warp = 0; warp < 8; ++warp) {
+    CHECK(conflict_free([&](int lane) {  // stores of the input
+      const int thread = 32 * warp + lane;
+      return cuda::tiled_input_place(thread % cuda::kTiledChunks, thread / cuda::kTiledChunks);
+    }));
+    for (int chunk : {0, 2}) {
+      for (int half : {0, 1}) {
+        CHECK(conflict_free([&](int lane) { return cuda::tiled_a_place(lane, warp, chunk, half); }));
+        CHECK(conflict_free([&](int lane) { return cuda::tiled_b_place(lane, warp, chunk, half); }));
+      }
+    }
+    // fp32: eight lanes read the weights of eight columns, and of the input one position that they share.
+    CHECK(conflict_free(
+        [&](int lane) { return cuda::tiled_weight_place(0, cuda::tiled_thread_column(32 * warp + lane)); }));
+    CHECK(cuda::tiled_thread_row(32 * warp) == cuda::tiled_thread_row(32 * warp + 15));
+  }
+  // Pairs of outputs, 8 bytes: sixteen lanes at a time.
+  for (int first : {0, 16}) {
+    unsigned pairs = 0;
+    for (int lane = first; lane < first + 16; ++lane) {
+      const MatrixPlace p = mma16n8_c(lane, 0);
+      pairs |= 1U << (p.row * cuda::kTiledOutputPitch + p.column) / 2 % 16;
+    }
+    CHECK(pairs == 0xFFFF);
   }
 }
 
