@@ -33,66 +33,29 @@ void check_sizes(const char* op, const Conv2dShape& s) {
   check("stride", std::max(s.stride_m, s.stride_t));
 }
 
-Conv2dShape checked_shape(const char* op, const View<const float>& x, const View<const float>& w,
-                          const View<const float>& y, std::int64_t stride_m, std::int64_t stride_t) {
+int as_int(std::int64_t size) { return static_cast<int>(size); }
+
+struct Plain {
+  template <class Args>
+  static ConvTask task(const Args& a) {
+    return conv_task(a);
+  }
+  template <class Args>
+  static void run(const ConvKernel& kernel, const Args& a, const Context& context) {
+    kernel.run(conv_task(a), context);
+  }
+};
+
+}  // namespace
+
+Conv2dShape checked_conv_shape(const char* op, const View<const float>& x, const View<const float>& w,
+                               const View<const float>& y, std::int64_t stride_m, std::int64_t stride_t) {
   const Conv2dShape s = conv2d_shape(op, x, w, y, stride_m, stride_t);
   check_channels_last(op, "x", x);
   check_channels_last(op, "y", y);
   check_sizes(op, s);
   return s;
 }
-
-int as_int(std::int64_t size) { return static_cast<int>(size); }
-
-template <class Args>
-bool takes_one_channel(const Args& a, const Context&) {
-  return conv2d_one_channel_takes(conv_task(a));
-}
-template <class Args>
-void run_one_channel(const Args& a, const Context& context) {
-  conv2d_one_channel(conv_task(a), context);
-}
-
-template <class Args, Precision kPrecision>
-bool takes_halo(const Args& a, const Context& context) {
-  return context.precision == kPrecision && conv2d_halo_takes(conv_task(a));
-}
-template <class Args, Precision kPrecision>
-void run_halo(const Args& a, const Context& context) {
-  conv2d_halo<kPrecision>(conv_task(a), context);
-}
-
-template <class Args, Precision kPrecision>
-bool takes_tiled(const Args& a, const Context& context) {
-  return context.precision == kPrecision && conv_task(a).Ci > 0;
-}
-template <class Args, Precision kPrecision>
-void run_tiled(const Args& a, const Context& context) {
-  conv2d_tiled<kPrecision>(conv_task(a), context);
-}
-
-template <class Args>
-bool always(const Args&, const Context&) {
-  return true;
-}
-template <class Args>
-void run_simple(const Args& a, const Context& context) {
-  conv2d_simple(conv_task(a), context);
-}
-
-// Both passes have the same kernels.
-template <class Args>
-constexpr Variant<Args> kVariants[] = {
-    {"one_channel", takes_one_channel<Args>, run_one_channel<Args>},
-    {"halo_bf16", takes_halo<Args, Precision::kBf16>, run_halo<Args, Precision::kBf16>},
-    {"halo_tf32", takes_halo<Args, Precision::kTf32>, run_halo<Args, Precision::kTf32>},
-    {"tiled_bf16", takes_tiled<Args, Precision::kBf16>, run_tiled<Args, Precision::kBf16>},
-    {"tiled_tf32", takes_tiled<Args, Precision::kTf32>, run_tiled<Args, Precision::kTf32>},
-    {"tiled_fp32", takes_tiled<Args, Precision::kFp32>, run_tiled<Args, Precision::kFp32>},
-    {"simple", always<Args>, run_simple<Args>},
-};
-
-}  // namespace
 
 ConvTask conv_task(const Conv2dForward<float>& a) {
   ConvTask g;
@@ -148,7 +111,7 @@ ConvTask conv_task(const Conv2dBackward<float>& a) {
 }
 
 void conv2d_simple(const ConvTask& task, const Context& context) {
-  DCASE_CHECK(task.partial == nullptr, "conv2d_simple makes no statistics");
+  DCASE_CHECK(task.partial == nullptr, "conv2d: the simple kernel makes no sums over positions");
   const std::int64_t outputs = task.N * task.My * task.Ty * task.Co;
   if (outputs == 0) return;
   launch(conv2d_simple_kernel,
@@ -175,14 +138,16 @@ void make_weight_image(const ConvTask& task, Precision precision, const WeightIm
   }
 }
 
-std::span<const Variant<Conv2dForward<float>>> conv2d_forward_variants() { return kVariants<Conv2dForward<float>>; }
+std::span<const Variant<Conv2dForward<float>>> conv2d_forward_variants() {
+  return ConvVariants<Plain, Conv2dForward<float>>::kTable;
+}
 std::span<const Variant<Conv2dBackward<float>>> conv2d_data_gradient_variants() {
-  return kVariants<Conv2dBackward<float>>;
+  return ConvVariants<Plain, Conv2dBackward<float>>::kTable;
 }
 
 void conv2d_forward(const Conv2dForward<float>& a, const Context& context) {
   check_algorithm(kForward, a.algorithm);
-  checked_shape(kForward, a.x, a.w, a.y, a.stride_m, a.stride_t);
+  checked_conv_shape(kForward, a.x, a.w, a.y, a.stride_m, a.stride_t);
   if (a.y.size() == 0) return;
   choose_variant(conv2d_forward_variants(), a, context).run(a, context);
 }
@@ -192,11 +157,11 @@ void conv2d_backward(const Conv2dBackward<float>& a, const Context& context) {
   DCASE_CHECK(!a.dx.present() || a.w.present(), kBackward, ": dx is wanted, w is missing");
   DCASE_CHECK(!a.dw.present() || a.x.present(), kBackward, ": dw is wanted, x is missing");
   if (a.dx.present()) {
-    checked_shape(kBackward, a.dx, a.w, a.dy, a.stride_m, a.stride_t);
+    checked_conv_shape(kBackward, a.dx, a.w, a.dy, a.stride_m, a.stride_t);
     if (a.dx.size() > 0) choose_variant(conv2d_data_gradient_variants(), a, context).run(a, context);
   }
   if (a.dw.present()) {
-    checked_shape(kBackward, a.x, a.dw, a.dy, a.stride_m, a.stride_t);
+    checked_conv_shape(kBackward, a.x, a.dw, a.dy, a.stride_m, a.stride_t);
     DCASE_CHECK(false, kBackward, ": dw is not computed on CUDA yet");  // conv2d_weight_gradient(a, shape, context)
   }
 }

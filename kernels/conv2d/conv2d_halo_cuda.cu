@@ -17,7 +17,7 @@ HaloGrid halo_grid(const ConvTask& task) {
 
 bool conv2d_halo_takes(const ConvTask& task) {
   return is_3x3_of_stride_1(task) && task.Ci >= 8 && task.Co >= 8 && task.Ci % 4 == 0 && task.Co % 2 == 0 &&
-         is_aligned(task.x, 16) && is_aligned(task.y, 8);
+         is_aligned(task.x, 16) && is_aligned(task.y, 8) && is_aligned(task.below, 8);
 }
 
 std::int64_t conv2d_halo_tiles(const ConvTask& task) {

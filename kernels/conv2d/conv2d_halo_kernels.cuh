@@ -67,60 +67,44 @@ struct HaloInput {
   }
 };
 
-/// Sums of the block's outputs for the channels' statistics: per channel K, sum (y - K) and sum (y - K)^2 over the
-/// positions inside the map, K the block's first output. Order: within a thread, over the lanes, over the warps.
-__device__ __forceinline__ void halo_statistics(const ConvTask& g, const float (&c)[4][4][4], int tile, int m0, int t0,
-                                                int column0) {
-  DCASE_SHARED(float, first, [kHaloColumns]);
-  DCASE_SHARED(float, sums, [kHaloTile / kHaloWarpRows][2][kHaloColumns]);
+/// A block's first output of each channel, for all its threads: what statistics count from.
+__device__ __forceinline__ void halo_first(const float (&c)[4][4][4], float (&first)[kHaloColumns]) {
   const int lane = static_cast<int>(threadIdx.x) % 32;
   const int warp = static_cast<int>(threadIdx.x) / 32;
-  const int row = halo_warp_row(warp);
-  const int column = halo_warp_column(warp);
-  if (row == 0 && lane < 4) {
+  if (halo_warp_row(warp) == 0 && lane < 4) {
     DCASE_UNROLL for (int j = 0; j < 4; ++j) {
-      DCASE_UNROLL for (int e = 0; e < 2; ++e) first[column + 8 * j + 2 * lane + e] = c[0][j][e];
+      DCASE_UNROLL for (int e = 0; e < 2; ++e) first[halo_warp_column(warp) + 8 * j + 2 * lane + e] = c[0][j][e];
     }
   }
-  __syncthreads();  // K is there
-  DCASE_UNROLL for (int j = 0; j < 4; ++j) {
-    DCASE_UNROLL for (int e = 0; e < 2; ++e) {
-      const int at = column + 8 * j + lane % 4 * 2 + e;
-      const float k = first[at];
-      float sum = 0;
-      float square = 0;
-      DCASE_UNROLL for (int r = 0; r < 4; ++r) {
-        DCASE_UNROLL for (int half = 0; half < 2; ++half) {
-          if (m0 + row + r < g.My && t0 + lane / 4 + 8 * half < g.Ty) {
-            const float d = c[r][j][2 * half + e] - k;
-            sum += d;
-            square = fmaf(d, d, square);
-          }
+  __syncthreads();  // they are there
+}
+
+/// partial[tile][which][columns] = the block's sums of what its threads have summed for their eight channels. Order:
+/// over the lanes, then over the warps.
+__device__ __forceinline__ void halo_sums(const ConvTask& g, float (&sum)[2][4][2], int tile, int column0) {
+  constexpr int kWarps = kHaloTile / kHaloWarpRows;  // above each other
+  DCASE_SHARED(float, sums, [kWarps][2][kHaloColumns]);
+  const int thread = static_cast<int>(threadIdx.x);
+  const int lane = thread % 32;
+  const int warp = thread / 32;
+  DCASE_UNROLL for (int which = 0; which < 2; ++which) {
+    DCASE_UNROLL for (int j = 0; j < 4; ++j) {
+      DCASE_UNROLL for (int e = 0; e < 2; ++e) {
+        float& own = sum[which][j][e];
+        DCASE_UNROLL for (int lanes = 4; lanes < 32; lanes *= 2) own += __shfl_xor_sync(0xFFFFFFFFU, own, lanes);
+        if (lane < 4) {
+          sums[halo_warp_row(warp) / kHaloWarpRows][which][halo_warp_column(warp) + 8 * j + 2 * lane + e] = own;
         }
-      }
-      DCASE_UNROLL for (int lanes = 4; lanes < 32; lanes *= 2) {
-        sum += __shfl_xor_sync(0xFFFFFFFFU, sum, lanes);
-        square += __shfl_xor_sync(0xFFFFFFFFU, square, lanes);
-      }
-      if (lane < 4) {
-        sums[row / kHaloWarpRows][0][at] = sum;
-        sums[row / kHaloWarpRows][1][at] = square;
       }
     }
   }
   __syncthreads();  // all warps' sums are there
-  const int at = static_cast<int>(threadIdx.x);
-  if (at < kHaloColumns && column0 + at < g.Co) {
-    float* const partial = g.partial + std::int64_t{tile} * 3 * g.Co + column0 + at;
-    partial[0] = first[at];
-    DCASE_UNROLL for (int which = 0; which < 2; ++which) {
-      float total = 0;
-      DCASE_UNROLL for (int w = 0; w < kHaloTile / kHaloWarpRows; ++w) total += sums[w][which][at];
-      partial[(1 + which) * g.Co] = total;
-    }
-  }
-  if (at == 0 && column0 == 0) {
-    g.counts[tile] = (g.My - m0 < kHaloTile ? g.My - m0 : kHaloTile) * (g.Ty - t0 < kHaloTile ? g.Ty - t0 : kHaloTile);
+  const int column = thread % kHaloColumns;
+  const int which = thread / kHaloColumns;
+  if (which < 2 && column0 + column < g.Co) {
+    float total = 0;
+    DCASE_UNROLL for (int w = 0; w < kWarps; ++w) total += sums[w][which][column];
+    g.partial[(std::int64_t{tile} * 3 + which) * g.Co + column0 + column] = total;
   }
 }
 
@@ -189,27 +173,57 @@ __global__ void __launch_bounds__(kHaloThreads) conv2d_halo_kernel(ConvTask g, W
     }
   }
 
-  // Four lanes write 32 contiguous bytes: whole sectors.
+  constexpr bool kStatistics = kEpilogue == ConvEpilogue::kStatistics;
+  constexpr bool kGradients = kEpilogue == ConvEpilogue::kGradients;
+  DCASE_SHARED(float, first_output, [kHaloColumns]);
+  if (kStatistics) halo_first(c, first_output);
+  float sum[2][4][2] = {};  // of the epilogue, [which][8 channels][one of two]
   DCASE_UNROLL for (int r = 0; r < kHaloWarpRows; ++r) {
     DCASE_UNROLL for (int half = 0; half < 2; ++half) {
       const int i = m0 + halo_warp_row(warp) + r;
       const int j = t0 + lane / 4 + 8 * half;
+      // Partial tiles: what lies behind the map's edge has a sum too, from the halo, that belongs to nothing.
       if (i >= g.My || j >= g.Ty) continue;
-      float* const row = g.y + ((n * g.My + i) * g.Ty + j) * g.Co;
+      const std::int64_t position = (n * g.My + i) * g.Ty + j;
       DCASE_UNROLL for (int k = 0; k < 4; ++k) {
-        const int o = column0 + halo_warp_column(warp) + 8 * k + lane % 4 * 2;
+        const int column = halo_warp_column(warp) + 8 * k + lane % 4 * 2;
+        const int o = column0 + column;
         if (o >= g.Co) continue;
-        auto* const to = reinterpret_cast<float2*>(row + o);
+        auto* const to = reinterpret_cast<float2*>(g.y + position * g.Co + o);  // four lanes write a 32-byte sector
         float2 value = {c[r][k][2 * half], c[r][k][2 * half + 1]};
         if (kEpilogue == ConvEpilogue::kBias) {
           value = {conv_activation(value.x + g.bias[o], g.relu), conv_activation(value.y + g.bias[o + 1], g.relu)};
         }
         if (kEpilogue == ConvEpilogue::kAccumulate) value = {to->x + value.x, to->y + value.y};
+        if (kStatistics) {
+          const float2 d = {value.x - first_output[column], value.y - first_output[column + 1]};
+          sum[0][k][0] += d.x;
+          sum[0][k][1] += d.y;
+          sum[1][k][0] = fmaf(d.x, d.x, sum[1][k][0]);
+          sum[1][k][1] = fmaf(d.y, d.y, sum[1][k][1]);
+        }
+        if (kGradients) {
+          const float2 below = *reinterpret_cast<const float2*>(g.below + position * g.Co + o);
+          value = {conv_gradient(g, value.x, below.x, o), conv_gradient(g, value.y, below.y, o + 1)};
+          sum[0][k][0] += value.x;
+          sum[0][k][1] += value.y;
+          sum[1][k][0] = fmaf(value.x, below.x - g.below_mean[o], sum[1][k][0]);
+          sum[1][k][1] = fmaf(value.y, below.y - g.below_mean[o + 1], sum[1][k][1]);
+        }
         *to = value;
       }
     }
   }
-  if (kEpilogue == ConvEpilogue::kStatistics) halo_statistics(g, c, tile, m0, t0, column0);
+  if (kStatistics || kGradients) halo_sums(g, sum, tile, column0);
+  if (kStatistics) {
+    if (thread < kHaloColumns && column0 + thread < g.Co) {
+      g.partial[(std::int64_t{tile} * 3 + 2) * g.Co + column0 + thread] = first_output[thread];
+    }
+    if (thread == 0 && column0 == 0) {
+      g.counts[tile] =
+          (g.My - m0 < kHaloTile ? g.My - m0 : kHaloTile) * (g.Ty - t0 < kHaloTile ? g.Ty - t0 : kHaloTile);
+    }
+  }
 }
 
 }  // namespace dcase::cuda

@@ -16,7 +16,8 @@ OneChannelGrid one_channel_grid(const ConvTask& task) {
 
 bool conv2d_one_channel_takes(const ConvTask& task) {
   return is_3x3_of_stride_1(task) && task.Ci == 1 && task.Co >= 4 && task.Co % 4 == 0 &&
-         task.Co <= 4 * kOneChannelThreads && task.in_scale == nullptr && is_aligned(task.y, 16);
+         task.Co <= 4 * kOneChannelThreads && task.in_scale == nullptr && task.below == nullptr &&
+         is_aligned(task.y, 16);
 }
 
 std::int64_t conv2d_one_channel_tiles(const ConvTask& task) {

@@ -110,9 +110,8 @@ __global__ void __launch_bounds__(kOneChannelThreads) conv2d_one_channel_kernel(
         sum = {sum.x + a.x, sum.y + a.y, sum.z + a.z, sum.w + a.w};
         square = {square.x + b.x, square.y + b.y, square.z + b.z, square.w + b.w};
       }
-      // Not as float4: partial may be of any alignment behind the first row.
       const float values[3][4] = {
-          {k.x, k.y, k.z, k.w}, {sum.x, sum.y, sum.z, sum.w}, {square.x, square.y, square.z, square.w}};
+          {sum.x, sum.y, sum.z, sum.w}, {square.x, square.y, square.z, square.w}, {k.x, k.y, k.z, k.w}};
       DCASE_UNROLL for (int which = 0; which < 3; ++which) {
         DCASE_UNROLL for (int e = 0; e < 4; ++e) {
           g.partial[(std::int64_t{tile} * 3 + which) * g.Co + 4 * quad + e] = values[which][e];

@@ -2,10 +2,14 @@
 /// What the CUDA kernels of conv2d and conv_bn share: one convolution over channels-last maps as a kernel sees it, and
 /// the host functions that run it. Forward and data gradient are the same computation on other numbers.
 
+#include <array>
 #include <cstdint>
+#include <iterator>
 #include <type_traits>
+#include <utility>
 
 #include "kernels/common/context.hpp"
+#include "kernels/common/variant.hpp"
 #include "kernels/conv2d/conv2d.hpp"
 
 namespace dcase::cuda {
@@ -36,17 +40,30 @@ struct ConvTask {
   const float* in_shift = nullptr;  // [Ci]
   int in_relu = 0;
 
-  // Epilogue, one of: y += sum (accumulate); y = act(sum + bias[o]) (bias); y = sum with sums for the channels'
-  // statistics (partial); y = sum.
+  // Epilogue: what becomes of the sum, one of
+  //   y = sum                                             nothing of the below
+  //   y += sum                                            accumulate
+  //   y = act(sum + bias[o])                              bias
+  //   y = sum, with sums for the channels' statistics     partial
+  //   y = act'(z) * sum, with sums for the gradients      partial and below: z = below * below_scale[o] +
+  //   below_shift[o]
+  // act is the ReLU where relu is not 0.
   int accumulate = 0;
-  const float* bias = nullptr;  // [Co]
   int relu = 0;
-  float* partial = nullptr;  // [blocks,3,Co], see conv_bn_kernels.cuh
-  int* counts = nullptr;     // [blocks]
+  const float* bias = nullptr;         // [Co]
+  const float* below = nullptr;        // as y
+  const float* below_scale = nullptr;  // [Co]
+  const float* below_shift = nullptr;  // [Co]
+  const float* below_mean = nullptr;   // [Co]
+  // [blocks,3,Co]. Statistics: sum (y - K), sum (y - K)^2 and K, the block's first output. Gradients: sum y,
+  // sum y * (below - below_mean); the third row is not written.
+  float* partial = nullptr;
+  int* counts = nullptr;  // [blocks], statistics only: positions of the block
 };
 
-enum class ConvEpilogue : std::uint8_t { kStore, kAccumulate, kBias, kStatistics };
+enum class ConvEpilogue : std::uint8_t { kStore, kAccumulate, kBias, kStatistics, kGradients };
 [[nodiscard]] inline ConvEpilogue epilogue_of(const ConvTask& task) {
+  if (task.below != nullptr) return ConvEpilogue::kGradients;
   if (task.partial != nullptr) return ConvEpilogue::kStatistics;
   if (task.bias != nullptr) return ConvEpilogue::kBias;
   return task.accumulate != 0 ? ConvEpilogue::kAccumulate : ConvEpilogue::kStore;
@@ -59,21 +76,64 @@ enum class ConvEpilogue : std::uint8_t { kStore, kAccumulate, kBias, kStatistics
 /// One thread an output, on CUDA cores; takes everything, but makes no statistics.
 void conv2d_simple(const ConvTask& task, const Context& context);
 
-/// 3x3 of stride 1 on tensor cores (kTf32 and kBf16); Ci a multiple of 4, Co of 2, aligned maps.
-[[nodiscard]] bool conv2d_halo_takes(const ConvTask& task);
-[[nodiscard]] std::int64_t conv2d_halo_tiles(const ConvTask& task);  // blocks of `partial` and `counts`
-template <Precision kPrecision>
-void conv2d_halo(const ConvTask& task, const Context& context);
+// The fused kernels. `tiles` is the number of blocks in `partial` and `counts`.
 
 /// 3x3 of stride 1 on one channel, in float; Co a multiple of 4, y aligned, no prologue.
 [[nodiscard]] bool conv2d_one_channel_takes(const ConvTask& task);
-[[nodiscard]] std::int64_t conv2d_one_channel_tiles(const ConvTask& task);  // blocks of `partial` and `counts`
+[[nodiscard]] std::int64_t conv2d_one_channel_tiles(const ConvTask& task);
 void conv2d_one_channel(const ConvTask& task, const Context& context);
 
-/// Everything with at least one channel, in the precision named.
-[[nodiscard]] std::int64_t conv2d_tiled_tiles(const ConvTask& task);  // blocks of `partial` and `counts`
+/// 3x3 of stride 1 on tensor cores (kTf32 and kBf16); Ci a multiple of 4, Co of 2, aligned maps.
+[[nodiscard]] bool conv2d_halo_takes(const ConvTask& task);
+[[nodiscard]] std::int64_t conv2d_halo_tiles(const ConvTask& task);
+template <Precision kPrecision>
+void conv2d_halo(const ConvTask& task, const Context& context);
+
+/// Everything with at least one channel.
+[[nodiscard]] bool conv2d_tiled_takes(const ConvTask& task);
+[[nodiscard]] std::int64_t conv2d_tiled_tiles(const ConvTask& task);
 template <Precision kPrecision>
 void conv2d_tiled(const ConvTask& task, const Context& context);
+
+/// All of them, the fastest first. Every operator that is a ConvTask has its table of variants from here.
+struct ConvKernel {
+  const char* name;
+  bool (*takes)(const ConvTask&, Precision);
+  void (*run)(const ConvTask&, const Context&);
+  std::int64_t (*tiles)(const ConvTask&);  // nullptr: makes no statistics
+};
+template <bool (*kTakes)(const ConvTask&), Precision kPrecision>
+bool takes_in(const ConvTask& task, Precision precision) {
+  return precision == kPrecision && kTakes(task);
+}
+inline constexpr ConvKernel kConvKernels[] = {
+    {"one_channel", [](const ConvTask& task, Precision) { return conv2d_one_channel_takes(task); }, conv2d_one_channel,
+     conv2d_one_channel_tiles},
+    {"halo_bf16", takes_in<conv2d_halo_takes, Precision::kBf16>, conv2d_halo<Precision::kBf16>, conv2d_halo_tiles},
+    {"halo_tf32", takes_in<conv2d_halo_takes, Precision::kTf32>, conv2d_halo<Precision::kTf32>, conv2d_halo_tiles},
+    {"tiled_bf16", takes_in<conv2d_tiled_takes, Precision::kBf16>, conv2d_tiled<Precision::kBf16>, conv2d_tiled_tiles},
+    {"tiled_tf32", takes_in<conv2d_tiled_takes, Precision::kTf32>, conv2d_tiled<Precision::kTf32>, conv2d_tiled_tiles},
+    {"tiled_fp32", takes_in<conv2d_tiled_takes, Precision::kFp32>, conv2d_tiled<Precision::kFp32>, conv2d_tiled_tiles},
+    {"simple", [](const ConvTask&, Precision) { return true; }, conv2d_simple, nullptr},
+};
+
+/// The table of an operator: Operator::task(args) is its task, Operator::run(kernel, args, context) runs it on one.
+template <class Operator, class Args>
+struct ConvVariants {
+  template <std::size_t kKernel>
+  static bool takes(const Args& a, const Context& context) {
+    return kConvKernels[kKernel].takes(Operator::task(a), context.precision);
+  }
+  template <std::size_t kKernel>
+  static void run(const Args& a, const Context& context) {
+    Operator::run(kConvKernels[kKernel], a, context);
+  }
+  template <std::size_t... kKernels>
+  static constexpr std::array<Variant<Args>, sizeof...(kKernels)> make(std::index_sequence<kKernels...>) {
+    return {{{kConvKernels[kKernels].name, takes<kKernels>, run<kKernels>}...}};
+  }
+  static constexpr auto kTable = make(std::make_index_sequence<std::size(kConvKernels)>());
+};
 
 /// The weights in the order a kernel wants, [taps][chunks][columns][elements of a chunk]: channel c of x stands in
 /// chunk c / elements, column o is y's channel. What is beyond Ci and Co is zero.
@@ -94,7 +154,7 @@ void make_weight_image(const ConvTask& task, Precision precision, const WeightIm
   return reinterpret_cast<std::uintptr_t>(p) % bytes == 0;
 }
 
-/// Calls run(epilogue) with the task's epilogue as an integral constant.
+/// Calls run(epilogue) with the task's epilogue as an integral constant; kGradients are not among them.
 template <class Run>
 void with_epilogue(const ConvTask& task, const Run& run) {
   switch (epilogue_of(task)) {
@@ -106,16 +166,28 @@ void with_epilogue(const ConvTask& task, const Run& run) {
       return run(std::integral_constant<ConvEpilogue, ConvEpilogue::kBias>());
     case ConvEpilogue::kStatistics:
       return run(std::integral_constant<ConvEpilogue, ConvEpilogue::kStatistics>());
+    case ConvEpilogue::kGradients:
+      break;
   }
+  fail(ErrorKind::kArgument, "conv2d: this kernel has no epilogue for gradients");
 }
 
 /// Calls run(prologue, epilogue) with what the task asks for as integral constants. A prologue comes with statistics
 /// only: other kernels would never run.
 template <class Run>
 void with_options(const ConvTask& task, const Run& run) {
-  if (task.in_scale == nullptr) return with_epilogue(task, [&](auto epilogue) { run(std::false_type(), epilogue); });
-  DCASE_CHECK(task.partial != nullptr, "conv2d: a prologue without statistics");
-  run(std::true_type(), std::integral_constant<ConvEpilogue, ConvEpilogue::kStatistics>());
+  if (task.in_scale != nullptr) {
+    DCASE_CHECK(epilogue_of(task) == ConvEpilogue::kStatistics, "conv2d: a prologue without statistics");
+    return run(std::true_type(), std::integral_constant<ConvEpilogue, ConvEpilogue::kStatistics>());
+  }
+  if (task.below != nullptr) {
+    return run(std::false_type(), std::integral_constant<ConvEpilogue, ConvEpilogue::kGradients>());
+  }
+  with_epilogue(task, [&](auto epilogue) { run(std::false_type(), epilogue); });
 }
+
+/// As conv2d_shape, with what CUDA asks for beyond: channels-last maps, and sizes that int counts.
+Conv2dShape checked_conv_shape(const char* op, const View<const float>& x, const View<const float>& w,
+                               const View<const float>& y, std::int64_t stride_m, std::int64_t stride_t);
 
 }  // namespace dcase::cuda

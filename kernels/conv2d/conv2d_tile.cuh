@@ -55,6 +55,11 @@ __device__ __forceinline__ float conv_activation(float v, int relu) {
   return relu != 0 && v < 0 ? 0.0F : v;  // NaN stays
 }
 
+/// The gradient in front of the ReLU: of an output that the epilogue kGradients writes, for channel o.
+__device__ __forceinline__ float conv_gradient(const ConvTask& g, float sum, float below, int o) {
+  return g.relu != 0 && !(fmaf(below, g.below_scale[o], g.below_shift[o]) > 0) ? 0.0F : sum;
+}
+
 /// What a value of channel c inside the map becomes before it is multiplied.
 __device__ __forceinline__ float conv_prologue(const ConvTask& g, float v, int c) {
   return conv_activation(fmaf(v, g.in_scale[c], g.in_shift[c]), g.in_relu);

@@ -6,6 +6,8 @@
 
 namespace dcase::cuda {
 
+bool conv2d_tiled_takes(const ConvTask& task) { return task.Ci > 0; }
+
 std::int64_t conv2d_tiled_tiles(const ConvTask& task) {
   return (task.N * task.My * task.Ty + kTiledRows - 1) / kTiledRows;
 }

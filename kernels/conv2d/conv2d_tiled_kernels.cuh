@@ -193,40 +193,41 @@ __global__ void __launch_bounds__(kTiledThreads) conv2d_tiled_kernel(ConvTask g,
   const int rows = left < kTiledRows ? static_cast<int>(left) : kTiledRows;
   const int column = thread % kTiledColumns;
   const int o = column0 + column;
-  constexpr int kParts = kTiledThreads / kTiledColumns;
-  if (o < g.Co) {
-    for (int row = thread / kTiledColumns; row < rows; row += kParts) {
-      float* const y = g.y + (first + row) * g.Co + o;
-      const float value = out[row * kTiledOutputPitch + column];
-      *y = kEpilogue == ConvEpilogue::kBias         ? conv_activation(value + g.bias[o], g.relu)
-           : kEpilogue == ConvEpilogue::kAccumulate ? *y + value
-                                                    : value;
+  constexpr int kParts = kTiledThreads / kTiledColumns;  // a thread has every fourth position of one channel
+  const int part = thread / kTiledColumns;
+  const float k = out[column];  // the block's first output: what statistics count from
+  float sum[2] = {};
+  for (int row = part; row < rows && o < g.Co; row += kParts) {
+    const std::int64_t at = (first + row) * g.Co + o;
+    float value = out[row * kTiledOutputPitch + column];
+    if (kEpilogue == ConvEpilogue::kBias) value = conv_activation(value + g.bias[o], g.relu);
+    if (kEpilogue == ConvEpilogue::kAccumulate) value += g.y[at];
+    if (kEpilogue == ConvEpilogue::kStatistics) {
+      sum[0] += value - k;
+      sum[1] = fmaf(value - k, value - k, sum[1]);
     }
+    if (kEpilogue == ConvEpilogue::kGradients) {
+      const float below = g.below[at];
+      value = conv_gradient(g, value, below, o);
+      sum[0] += value;
+      sum[1] = fmaf(value, below - g.below_mean[o], sum[1]);
+    }
+    g.y[at] = value;
   }
-  if (kEpilogue == ConvEpilogue::kStatistics) {
-    // As halo_statistics: K is the block's first output; a thread sums every fourth position, then the parts in order.
+  if (kEpilogue == ConvEpilogue::kStatistics || kEpilogue == ConvEpilogue::kGradients) {
     DCASE_SHARED(float, parts, [kParts][2][kTiledColumns]);
-    const float k = out[column];
-    float sum = 0;
-    float square = 0;
-    for (int row = thread / kTiledColumns; row < rows; row += kParts) {
-      const float d = out[row * kTiledOutputPitch + column] - k;
-      sum += d;
-      square = fmaf(d, d, square);
-    }
-    parts[thread / kTiledColumns][0][column] = sum;
-    parts[thread / kTiledColumns][1][column] = square;
+    DCASE_UNROLL for (int which = 0; which < 2; ++which) parts[part][which][column] = sum[which];
     __syncthreads();  // all parts are there
-    if (thread < kTiledColumns && o < g.Co) {
-      float* const partial = g.partial + std::int64_t{tile} * 3 * g.Co + o;
-      partial[0] = k;
-      DCASE_UNROLL for (int which = 0; which < 2; ++which) {
-        float total = 0;
-        DCASE_UNROLL for (int part = 0; part < kParts; ++part) total += parts[part][which][column];
-        partial[(1 + which) * g.Co] = total;
-      }
+    float* const partial = g.partial + std::int64_t{tile} * 3 * g.Co + o;
+    if (part < 2 && o < g.Co) {
+      float total = 0;
+      DCASE_UNROLL for (int p = 0; p < kParts; ++p) total += parts[p][part][column];
+      partial[part * g.Co] = total;
     }
-    if (thread == 0 && column0 == 0) g.counts[tile] = rows;
+    if (kEpilogue == ConvEpilogue::kStatistics) {
+      if (part == 2 && o < g.Co) partial[2 * g.Co] = k;
+      if (thread == 0 && column0 == 0) g.counts[tile] = rows;
+    }
   }
 }
 
