@@ -26,7 +26,8 @@ struct HaloInput {
     DCASE_UNROLL for (int k = 0; k < kCount; ++k) {
       const int m = m0 - 1 + pixel(k) / kHaloPitch;
       const int t = t0 - 1 + pixel(k) % kHaloPitch;
-      offset[k] = m >= 0 && m < g.M && t >= 0 && t < g.T ? (m * g.T + t) * g.Ci : -1;
+      const bool inside = pixel(k) < kHaloPixels && m >= 0 && m < g.M && t >= 0 && t < g.T;
+      offset[k] = inside ? (m * g.T + t) * g.Ci : -1;
     }
   }
   /// Starts the loads of a stage. Each fetches whole 32-byte sectors: neighbouring threads have the two chunks of a
@@ -36,7 +37,7 @@ struct HaloInput {
     DCASE_UNROLL for (int k = 0; k < kCount; ++k) {
       DCASE_UNROLL for (int e = 0; e < kElements; e += 4) {
         float4 four = {0, 0, 0, 0};
-        if (pixel(k) < kHaloPixels && offset[k] >= 0 && c + e < g.Ci) {
+        if (offset[k] >= 0 && c + e < g.Ci) {
           four = *reinterpret_cast<const float4*>(item + offset[k] + c + e);
         }
         v[k][e] = four.x;

@@ -20,14 +20,15 @@ namespace {
 
 constexpr Precision kPrecisions[] = {Precision::kFp32, Precision::kTf32, Precision::kBf16};
 
-// Relative rounding of an operand, twice, over products of numbers of size up to 1 and standard deviation 1/3, at five
-// standard deviations of their sum; with fp32 the rounding of the sum.
+// Relative rounding of an operand, twice, over products of numbers of size up to 1 and standard deviation 1/3, at four
+// standard deviations of their sum; with fp32 the rounding of the sum. The worst errors seen are 0.3 of it in tf32, 0.6
+// in bf16 and 0.5 in fp32.
 double error_of(Precision precision) {
   switch (precision) {
     case Precision::kTf32:
-      return 5 * 2 * 0x1p-11 / 3;
+      return 4 * 2 * 0x1p-11 / 3;
     case Precision::kBf16:
-      return 5 * 2 * 0x1p-9 / 3;
+      return 4 * 2 * 0x1p-9 / 3;
     case Precision::kFp32:
       break;
   }
