@@ -45,8 +45,7 @@ struct ConvTask {
   //   y += sum                                            accumulate
   //   y = act(sum + bias[o])                              bias
   //   y = sum, with sums for the channels' statistics     partial
-  //   y = act'(z) * sum, with sums for the gradients      partial and below: z = below * below_scale[o] +
-  //   below_shift[o]
+  //   y = act'(z) * sum, with sums for the gradients      partial and below, z = below * below_scale + below_shift
   // act is the ReLU where relu is not 0.
   int accumulate = 0;
   int relu = 0;

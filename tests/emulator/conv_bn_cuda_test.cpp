@@ -136,6 +136,7 @@ TEST_CASE("cuda conv_bn: outputs and statistics of every variant equal the refer
     CHECK(names.size() == (precision == Precision::kFp32 ? 2 : 3));
     check_forward({.N = 1, .Ci = 16, .M = 17, .T = 3, .Co = 16, .prologue = false}, precision);
     check_forward({.N = 1, .Ci = 7, .M = 4, .T = 5, .Co = 5, .K = 1}, precision);
+    CHECK(!ran(check_forward({.N = 1, .Ci = 1, .M = 4, .T = 5, .Co = 8}, precision), "one_channel"));  // a prologue
     check_forward({.N = 1, .Ci = 8, .M = 1, .T = 1, .Co = 8, .offset = 1}, precision);
     CHECK(
         ran(check_forward({.N = 1, .Ci = 1, .M = 33, .T = 35, .Co = 8, .prologue = false}, precision), "one_channel"));
@@ -354,28 +355,42 @@ TEST_CASE("cuda conv_bn: inference with folded weights equals the reference", "[
   });
 }
 
-TEST_CASE("cuda conv_bn: the product runs its variants; wrong arguments are refused by name", "[cuda]") {
+TEST_CASE("cuda conv_bn: the product runs the first variant, two runs give the same bits, wrong maps are refused",
+          "[cuda]") {
   const FreshRuntime fresh;
   const CudaContext context(Precision::kBf16);
-  Buffer<float> x({1, 1, 4, 5, 16}), w({16, 16, 3, 3}), y({1, 1, 4, 5, 16}), first({1, 1, 4, 5, 16}), c({16});
-  const OnDevice on_x(x.fill_uniform("x").view()), on_w(w.fill_uniform("w").view()), on_y(y.view());
-  const OnDevice on_mean(c.view()), on_variance(c.view());
-  ConvBnForward<float> args{.x = on_x.view(), .w = on_w.view(), .y = on_y.view()};
-  args.mean = on_mean.view();
-  args.variance = on_variance.view();
-  conv_bn_forward<float>(args, context);
-  on_y.download(first.view());
-  for (const auto& variant : cuda::conv_bn_forward_variants()) {
-    if (!variant.takes(args, context)) continue;
-    CHECK(variant.name == std::string("halo_bf16"));
-    variant.run(args, context);
-    break;
-  }
-  on_y.download(y.view());
-  CHECK(std::equal(y.view().data, y.view().data + y.size(), first.view().data));  // two runs, the same bits
-  args.x = {on_x.view().data, {1, 2, 4, 5, 16}};
-  args.w = {on_w.view().data, {16, 32, 3, 3}};
-  CHECK_THROWS_WITH(conv_bn_forward<float>(args, context),
+  Buffer<float> x({1, 1, 17, 5, 16}), w({16, 16, 3, 3});
+  const OnDevice on_x(x.fill_uniform("x").view()), on_w(w.fill_uniform("w").view());
+  struct Outputs {
+    Buffer<float> y{1, 1, 17, 5, 16}, mean{16}, variance{16};
+  };
+  const auto run = [&](Outputs& out, const auto& forward) {
+    const OnDevice on_y(out.y.view()), on_mean(out.mean.view()), on_variance(out.variance.view());
+    ConvBnForward<float> args{.x = on_x.view(), .w = on_w.view(), .y = on_y.view()};
+    args.mean = on_mean.view();
+    args.variance = on_variance.view();
+    forward(args);
+    on_y.download(out.y.view());
+    on_mean.download(out.mean.view());
+    on_variance.download(out.variance.view());
+  };
+  Outputs product, variant;
+  run(product, [&](const auto& args) { conv_bn_forward<float>(args, context); });
+  run(variant, [&](const auto& args) {
+    for (const auto& v : cuda::conv_bn_forward_variants()) {
+      if (v.name == std::string("halo_bf16")) v.run(args, context);
+    }
+  });
+  const auto same = [](Buffer<float>& a, Buffer<float>& b) {
+    return std::equal(a.view().data, a.view().data + a.size(), b.view().data);
+  };
+  CHECK(same(product.y, variant.y));
+  CHECK(same(product.mean, variant.mean));
+  CHECK(same(product.variance, variant.variance));
+  ConvBnForward<float> grouped{.x = {on_x.view().data, {1, 2, 4, 5, 16}}, .w = {on_w.view().data, {8, 32, 3, 3}}};
+  grouped.y = {on_x.view().data, {1, 1, 4, 5, 8}};
+  grouped.mean = grouped.variance = {on_x.view().data, {8}};
+  CHECK_THROWS_WITH(conv_bn_forward<float>(grouped, context),
                     "conv_bn_forward: x has shape [1,2,4,5,16], on CUDA maps are channels-last [N,1,M,T,C]");
 }
 

@@ -164,6 +164,13 @@ TEST_CASE("conv_bn: folded weights give the normalised convolution") {
   }
 }
 
+TEST_CASE("conv_bn: cost is the convolution's, with one pass over each map") {
+  Arrays<float> a;
+  ConvBnForward<float> args{.x = a.x.view(), .w = a.w.view(), .y = a.y.view()};
+  CHECK(cost(args).flops == 2.0 * 2 * 4 * 5 * 4 * 3 * 9);
+  CHECK(cost(args).bytes == 4.0 * (2 * 4 * 5 * 3 + 4 * 3 * 9 + 2 * 4 * 5 * 4));
+}
+
 TEST_CASE("conv_bn: arguments that do not agree throw") {
   const CpuContext context;
   Arrays<float> a;
