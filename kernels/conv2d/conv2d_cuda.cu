@@ -5,6 +5,7 @@
 #include "kernels/conv2d/conv2d.hpp"
 #include "kernels/conv2d/conv2d_kernels.cuh"
 #include "kernels/conv2d/conv2d_task.hpp"
+#include "kernels/conv2d/conv2d_weight_gradient.hpp"
 
 namespace dcase::cuda {
 namespace {
@@ -161,8 +162,7 @@ void conv2d_backward(const Conv2dBackward<float>& a, const Context& context) {
     if (a.dx.size() > 0) choose_variant(conv2d_data_gradient_variants(), a, context).run(a, context);
   }
   if (a.dw.present()) {
-    checked_conv_shape(kBackward, a.x, a.dw, a.dy, a.stride_m, a.stride_t);
-    DCASE_CHECK(false, kBackward, ": dw is not computed on CUDA yet");  // conv2d_weight_gradient(a, shape, context)
+    conv2d_weight_gradient(a, checked_conv_shape(kBackward, a.x, a.dw, a.dy, a.stride_m, a.stride_t), context);
   }
 }
 
@@ -182,9 +182,9 @@ std::string conv2d_implementation(const Conv2dShape& s, ConvPass pass, const Con
       return choose_variant(conv2d_data_gradient_variants(), a, context).name;
     }
     case ConvPass::kWeightGradient:
-      break;
+      return choose_variant(conv2d_weight_gradient_variants(), {.shape = s}, context).name;
   }
-  fail(ErrorKind::kArgument, "conv2d_implementation: dw is not computed on CUDA yet");
+  fail(ErrorKind::kArgument, "conv2d_implementation: unknown pass");
 }
 
 }  // namespace dcase::cuda

@@ -9,12 +9,11 @@
 #include "kernels/conv2d/conv2d_ref.hpp"
 #include "kernels/conv2d/conv2d_weight_gradient.hpp"
 #include "kernels/conv2d/conv2d_weight_gradient_tile.hpp"
-#include "tests/emulator/cuda_context.hpp"
+#include "tests/cuda/cuda_context.hpp"
 
 namespace dcase::test {
 
 using cuda::Conv2dWeightGradient;
-using emulator::for_each_schedule;
 
 namespace {
 

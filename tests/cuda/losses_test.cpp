@@ -7,12 +7,11 @@
 
 #include "kernels/bce/bce.hpp"
 #include "kernels/softmax_xent/softmax_xent.hpp"
-#include "tests/emulator/cuda_context.hpp"
+#include "tests/cuda/cuda_context.hpp"
 #include "tests/support/threads.hpp"
 
 namespace dcase::test {
 
-using emulator::for_each_schedule;
 
 namespace {
 

@@ -11,11 +11,10 @@
 #include "kernels/mel_stft/mel_stft.hpp"
 #include "kernels/mel_stft/mel_stft_ref.hpp"
 #include "kernels/mel_stft/mel_stft_tile.cuh"
-#include "tests/emulator/cuda_context.hpp"
+#include "tests/cuda/cuda_context.hpp"
 
 namespace dcase::test {
 
-using emulator::for_each_schedule;
 
 namespace {
 
@@ -156,7 +155,7 @@ TEST_CASE("cuda mel_stft: stored reference signals", "[cuda]") {
   const MelTables tables;
   for (const Signal& signal : signals) {
     const std::string name = signal.name;
-    if (emulator::kChecked && name == "long_10s") continue;  // nothing in it that the others have not, and 500 frames
+    if (kChecked && name == "long_10s") continue;  // nothing in it that the others have not, and 500 frames
     std::vector<std::int16_t> samples;
     for (const std::int64_t v : archive.integers(name + ".pcm16")) samples.push_back(static_cast<std::int16_t>(v));
     const auto S = static_cast<std::int64_t>(samples.size());

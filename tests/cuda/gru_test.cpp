@@ -11,12 +11,11 @@
 #include "kernels/gru/gru.hpp"
 #include "kernels/gru/gru_layout.hpp"
 #include "kernels/gru/gru_ref.hpp"
-#include "tests/emulator/cuda_context.hpp"
+#include "tests/cuda/cuda_context.hpp"
 #include "tests/support/gru_arrays.hpp"
 
 namespace dcase::test {
 
-using emulator::for_each_schedule;
 
 namespace {
 

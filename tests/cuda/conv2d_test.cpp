@@ -10,11 +10,10 @@
 #include "kernels/conv2d/conv2d_halo_places.hpp"
 #include "kernels/conv2d/conv2d_ref.hpp"
 #include "kernels/conv2d/conv2d_tiled_places.hpp"
-#include "tests/emulator/cuda_context.hpp"
+#include "tests/cuda/cuda_context.hpp"
 
 namespace dcase::test {
 
-using emulator::for_each_schedule;
 
 namespace {
 

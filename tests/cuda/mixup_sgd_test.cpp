@@ -4,12 +4,11 @@
 
 #include "kernels/mixup/mixup.hpp"
 #include "kernels/sgd/sgd.hpp"
-#include "tests/emulator/cuda_context.hpp"
+#include "tests/cuda/cuda_context.hpp"
 #include "tests/support/threads.hpp"
 
 namespace dcase::test {
 
-using emulator::for_each_schedule;
 
 TEST_CASE("cuda mixup: items mixed with those of the permutation", "[cuda]") {
   const FreshRuntime fresh;

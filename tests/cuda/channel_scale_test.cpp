@@ -2,12 +2,11 @@
 
 #include "kernels/elementwise/channel_scale.hpp"
 
-#include "tests/emulator/cuda_context.hpp"
+#include "tests/cuda/cuda_context.hpp"
 #include "tests/support/threads.hpp"
 
 namespace dcase::test {
 
-using emulator::for_each_schedule;
 
 namespace {
 

@@ -2,12 +2,11 @@
 
 #include "kernels/elementwise/reorder.hpp"
 #include "kernels/pool2d/pool2d.hpp"
-#include "tests/emulator/cuda_context.hpp"
+#include "tests/cuda/cuda_context.hpp"
 #include "tests/support/threads.hpp"
 
 namespace dcase::test {
 
-using emulator::for_each_schedule;
 
 namespace {
 

@@ -7,11 +7,10 @@
 #include <vector>
 
 #include "kernels/conv_bn/conv_bn.hpp"
-#include "tests/emulator/cuda_context.hpp"
+#include "tests/cuda/cuda_context.hpp"
 
 namespace dcase::test {
 
-using emulator::for_each_schedule;
 
 namespace {
 

@@ -9,11 +9,10 @@
 #include "engine/archive.hpp"
 #include "kernels/resample/resample.hpp"
 #include "kernels/resample/resample_tile.cuh"
-#include "tests/emulator/cuda_context.hpp"
+#include "tests/cuda/cuda_context.hpp"
 
 namespace dcase::test {
 
-using emulator::for_each_schedule;
 
 namespace {
 
