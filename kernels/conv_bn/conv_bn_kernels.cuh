@@ -12,9 +12,9 @@ inline constexpr int kChannelColumns = 8;
 inline constexpr int kChannelRows = 64;
 inline constexpr int kChannelThreads = kChannelColumns * kChannelRows;
 
-struct ChannelSums {
-  double first = 0;
-  double second = 0;
+struct ChannelSums {  // without initialisers: it stands in shared memory
+  double first;
+  double second;
 };
 
 __device__ __forceinline__ int channel_row() { return static_cast<int>(threadIdx.x) / kChannelColumns; }
@@ -51,7 +51,7 @@ __global__ void __launch_bounds__(kChannelThreads)
     conv_bn_statistics_of_map_kernel(const float* y, float* mean, float* variance, std::int64_t P, int C) {
   const int c = channel_of_thread();
   const double center = c < C ? static_cast<double>(y[c]) : 0;
-  ChannelSums own;
+  ChannelSums own = {0, 0};
   for (std::int64_t p = channel_row(); p < P && c < C; p += kChannelRows) {
     const double d = static_cast<double>(y[p * C + c]) - center;
     own.first += d;
@@ -69,7 +69,7 @@ __global__ void __launch_bounds__(kChannelThreads)
                               std::int64_t P, int C) {
   const int c = channel_of_thread();
   const double center = c < C ? static_cast<double>(partial[2 * C + c]) : 0;
-  ChannelSums own;
+  ChannelSums own = {0, 0};
   for (std::int64_t tile = channel_row(); tile < tiles && c < C; tile += kChannelRows) {
     const float* const row = partial + tile * 3 * C + c;
     const double first = static_cast<double>(row[0]);
@@ -100,7 +100,7 @@ __global__ void __launch_bounds__(kChannelThreads)
     conv_bn_gradients_of_map_kernel(const float* x, const float* scale, const float* shift, ChannelNorm norm, int relu,
                                     float* dz, float* dgamma, float* dbeta, std::int64_t P, int C) {
   const int c = channel_of_thread();
-  ChannelSums own;
+  ChannelSums own = {0, 0};
   for (std::int64_t p = channel_row(); p < P && c < C; p += kChannelRows) {
     const float v = x[p * C + c];
     float* const out = dz + p * C + c;
@@ -120,7 +120,7 @@ __global__ void __launch_bounds__(kChannelThreads)
     conv_bn_gradients_kernel(const float* partial, ChannelNorm norm, float* dgamma, float* dbeta, std::int64_t tiles,
                              int C) {
   const int c = channel_of_thread();
-  ChannelSums own;
+  ChannelSums own = {0, 0};
   for (std::int64_t tile = channel_row(); tile < tiles && c < C; tile += kChannelRows) {
     own.first += static_cast<double>(partial[tile * 3 * C + c]);
     own.second += static_cast<double>(partial[(tile * 3 + 1) * C + c]);
