@@ -126,7 +126,7 @@ __device__ __forceinline__ void stmatrix_x4(void* row, const unsigned (&r)[4]) {
 }
 
 /// A barrier object in shared memory (8 bytes): its phase ends when `arrivals` have come and all announced bytes have
-/// landed. One thread initialises it; a __syncthreads stands before its first use.
+/// landed. One thread initialises it; fence_proxy_async, for copies, and a __syncthreads stand before its first use.
 __device__ __forceinline__ void mbarrier_init(std::uint64_t* barrier, unsigned arrivals) {
   asm volatile("mbarrier.init.shared::cta.b64 [%0], %1;" ::"r"(shared_address(barrier)), "r"(arrivals) : "memory");
 }
@@ -204,7 +204,8 @@ template <int kInFlight>
 __device__ __forceinline__ void store_tensor_wait() {
   asm volatile("cp.async.bulk.wait_group %0;" ::"n"(kInFlight) : "memory");
 }
-/// What this thread wrote to shared memory is seen by the asynchronous copies and products behind.
+/// What this thread wrote to shared memory, barrier objects among it, is seen by the asynchronous copies and products
+/// behind.
 __device__ __forceinline__ void fence_proxy_async() { asm volatile("fence.proxy.async.shared::cta;" ::: "memory"); }
 
 /// Rank of this block in its cluster, and the cluster's barrier.

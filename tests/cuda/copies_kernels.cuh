@@ -40,6 +40,7 @@ __global__ void __launch_bounds__(64) bulk_ring_kernel(const float* x, float* y,
       mbarrier_init(&full[s], 1);
       mbarrier_init(&empty[s], 32);
     }
+    fence_proxy_async();
   }
   __syncthreads();
   if (threadIdx.x == 32) {

@@ -27,7 +27,10 @@ __global__ void __launch_bounds__(128)
   SharedCarver carve;
   uint4* const box = carve.take<uint4>(static_cast<std::size_t>(bytes / 16), 1024);
   const int thread = static_cast<int>(threadIdx.x);
-  if (thread == 0) mbarrier_init(&full[0], 1);
+  if (thread == 0) {
+    mbarrier_init(&full[0], 1);
+    fence_proxy_async();
+  }
   __syncthreads();
   if (thread == 0) {
     int at[kRank];

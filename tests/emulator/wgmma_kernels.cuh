@@ -137,6 +137,7 @@ __global__ void __launch_bounds__(160)
       mbarrier_init(&full[s], 1);
       mbarrier_init(&empty[s], 128);
     }
+    fence_proxy_async();
   }
   __syncthreads();
   if (threadIdx.x == 128) {
