@@ -1,7 +1,7 @@
 #pragma once
 /// Instructions that CUDA C++ has no words for, one function each. The device bodies are here, the emulated ones in
-/// tests/emulator/emulated_ptx.hpp, after the PTX ISA; ptx_test.cpp and wgmma_test.cpp there hold both against
-/// fragments.hpp.
+/// tests/emulator/emulated_ptx.hpp, after the PTX ISA; layouts_test.cpp, wgmma_test.cpp and tensor_map_test.cpp of
+/// tests/cuda hold both against fragments.hpp.
 ///
 /// Warp-wide functions (ldmatrix, stmatrix, mma) are called by all 32 lanes, those of a warp group (wgmma) by the 128
 /// threads of four warps from a multiple of 128 on. Pointers to shared memory are generic ones. sm_80 and later; from

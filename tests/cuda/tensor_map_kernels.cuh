@@ -1,14 +1,12 @@
 #pragma once
-/// The kernel that shows what the copies of tensors do (kernels/common/ptx.cuh), and planted mistakes. On a GPU,
-/// sm_90a, it writes the reference tables; for other architectures it is empty.
+/// The kernel that shows what the copies of tensors do (kernels/common/ptx.cuh), and planted mistakes that the emulator
+/// must notice (tests/emulator/planted_products_test.cpp). Elsewhere than on sm_90a it is empty.
 
 #include "kernels/common/ptx.cuh"
+#include "tests/cuda/tiles.hpp"
 
 namespace dcase::layouts {
 
-struct Coordinates {
-  int at[5];  // innermost axis first
-};
 template <int kRank>
 __device__ __forceinline__ void copy_coordinates(int (&at)[kRank], const Coordinates& from) {
   DCASE_UNROLL for (int i = 0; i < kRank; ++i) at[i] = from.at[i];

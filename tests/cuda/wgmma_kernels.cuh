@@ -1,9 +1,10 @@
 #pragma once
 /// Kernels that show what the products of warp groups do (kernels/common/ptx.cuh), alone and fed by copies of tensors:
-/// tiles and registers as the threads see them, and planted mistakes. On a GPU, sm_90a, the same kernels write the
-/// reference tables; for other architectures they are empty.
+/// tiles and registers as the threads see them, and planted mistakes that the emulator must notice
+/// (tests/emulator/planted_products_test.cpp). Elsewhere than on sm_90a they are empty.
 
 #include "kernels/common/ptx.cuh"
+#include "tests/cuda/tiles.hpp"
 
 namespace dcase::layouts {
 
@@ -38,8 +39,6 @@ template <int kCount>
 __device__ __forceinline__ void store_registers(const float (&d)[kCount], float* to) {
   DCASE_UNROLL for (int i = 0; i < kCount; ++i) to[static_cast<int>(threadIdx.x) * kCount + i] = d[i];
 }
-
-enum class Form { kBf16, kBf16RegistersA, kTf32 };
 
 /// registers[thread * N / 2 + i]: the accumulators before and behind `steps` products of 16 (tf32: 8) of K each, of
 /// which the first adds to them or not. a_registers[(step * 128 + thread) * 4 + j]: register j of A, where A is there.
