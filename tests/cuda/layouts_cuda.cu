@@ -1,10 +1,12 @@
 #include <cstring>
+#include <utility>
 
 #include "kernels/common/launch.hpp"
 #include "tests/cuda/copies_kernels.cuh"
 #include "tests/cuda/device_buffer.hpp"
 #include "tests/cuda/layouts.hpp"
 #include "tests/cuda/layouts_kernels.cuh"
+#include "tests/cuda/products.hpp"
 
 namespace dcase::layouts {
 namespace {
@@ -169,6 +171,7 @@ std::vector<Table> tables() {
     all.push_back({"stmatrix_x4", words_of(stmatrix(count_up<std::uint32_t>(128)))});
     all.push_back({"bulk_ring", words_of(bulk_ring(count_up<float>(6 * 128)))});
     all.push_back({"cluster_sum", words_of(cluster_sum(8, 4))});
+    for (Table& table : product_tables()) all.push_back(std::move(table));
   }
   return all;
 }

@@ -5,6 +5,7 @@
 #include <cstdint>
 #include <vector>
 
+#include "tests/cuda/layouts.hpp"
 #include "tests/cuda/tiles.hpp"
 
 namespace dcase::layouts {
@@ -28,5 +29,8 @@ struct Moved {
 /// `target` with the box of `tensor` at `from` stored at `to`.
 [[nodiscard]] Moved move_box(const NumberedTensor& tensor, const Coordinates& from, const Coordinates& to,
                              const std::vector<float>& target);
+
+/// Part of tables(). Of more than 1024 words the first 1024 and a hash of all stand there.
+[[nodiscard]] std::vector<Table> product_tables();
 
 }  // namespace dcase::layouts
