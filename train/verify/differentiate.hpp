@@ -14,9 +14,8 @@ inline void backward_from(const Variable& y, const Tensor& dy) {
   // L = sum y * dy. Its value does not matter, only that dL/dy = dy.
   const Tensor sum = Tensor::filled({1}, 0, dy.backend());
   backward(record("weighted_sum", sum, {y}, [dy](Grads& g) {
-    const double arrived = static_cast<double>(g.out().data()[0]);
     const Gradient into = g.in(0);
-    scale<float>({.x = dy, .alpha = arrived, .y = into.view, .mode = into.mode}, dy.context());
+    scale_by<float>({.x = dy, .s = g.out(), .y = into.view, .mode = into.mode}, dy.context());
   }));
 }
 
