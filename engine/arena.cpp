@@ -12,9 +12,8 @@ Arena::~Arena() { trim(); }
 void* Arena::allocate(std::size_t bytes) {
   const std::size_t size = size_class(bytes);
   const std::scoped_lock lock(mutex_);
-  // A block up to twice the size asked for serves: held exactly, each size a step passes through would keep its own.
   const auto fit = free_.lower_bound(size);
-  if (fit == free_.end() || fit->first > 2 * size) return hand_out(obtain(size), size);
+  if (fit == free_.end() || fit->first > largest_fit(size)) return hand_out(obtain(size), size);
   const std::size_t block_size = fit->first;
   void* block = fit->second.back();
   fit->second.pop_back();

@@ -1,7 +1,7 @@
 #pragma once
-/// Arena: a caching allocator. Released blocks are kept by size and serve later requests of their size down to half of
-/// it, so after the first step of each shape a training loop asks the operating system for nothing;
-/// `Statistics::growths` counts when it does.
+/// Arena: a caching allocator. Released blocks are kept by size and serve later requests of their size, large
+/// ones down to half of it, so after the first step of each shape a training loop asks the operating system for
+/// nothing; `Statistics::growths` counts when it does.
 
 #include <cstddef>
 #include <cstdint>

@@ -18,4 +18,12 @@ inline constexpr std::size_t kBlockAlignment = 64;
   return (((bytes - 1) >> shift) + 1) << shift;
 }
 
+/// The largest cached block that serves a request of this class. Twice the size, since each size that a step passes
+/// through would keep blocks of its own otherwise; small blocks alone serve their own class, so that steps of equal
+/// requests need equal blocks, whatever order they come back in.
+[[nodiscard]] inline std::size_t largest_fit(std::size_t size) {
+  constexpr std::size_t kSmall = std::size_t{64} << 10U;
+  return size <= kSmall ? size : 2 * size;
+}
+
 }  // namespace dcase

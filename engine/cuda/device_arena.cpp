@@ -37,11 +37,11 @@ void* DeviceArena::allocate_kept(std::size_t bytes) {
 }
 
 bool DeviceArena::take_cached(std::size_t size, Block& block) {
-  // The smallest that fits, up to twice the size; among equals one that no other stream has used, the latest first. In
+  // The smallest that fits; among equals one that no other stream has used, the latest first. In
   // a capture only such: a captured stream cannot wait for an event from outside.
   bool captured = false;
   bool asked = false;
-  for (auto fit = free_.lower_bound(size); fit != free_.end() && fit->first <= 2 * size; ++fit) {
+  for (auto fit = free_.lower_bound(size); fit != free_.end() && fit->first <= largest_fit(size); ++fit) {
     std::vector<Block>& blocks = fit->second;
     auto found = std::find_if(blocks.rbegin(), blocks.rend(), [](const Block& b) { return b.uses.empty(); });
     if (found == blocks.rend()) {

@@ -14,7 +14,7 @@
 
 namespace dcase {
 
-/// Released blocks serve later requests of their size down to half of it, as in Arena, and need not be idle: what is
+/// Released blocks serve later requests as in Arena (size_classes.hpp), and need not be idle: what is
 /// put into the arena's stream after `allocate` runs after everything that was put there before `release`. Another
 /// stream that touches a block says so with `record_use`. After the first step of each shape the device is asked for
 /// nothing, and which block a request gets never depends on timing.

@@ -18,22 +18,22 @@ TEST_CASE("device arena: released blocks serve requests down to half their size"
   const CudaStream stream(kGpu);
   {
     DeviceArena arena(kGpu, stream.handle());
-    void* large = arena.allocate(4096);
-    void* small = arena.allocate(2048);
+    void* large = arena.allocate(512 * 1024);
+    void* small = arena.allocate(256 * 1024);
     CHECK(arena.statistics().growths == 2);
-    CHECK(arena.statistics().bytes_in_use == 6144);
+    CHECK(arena.statistics().bytes_in_use == 768 * 1024);
     arena.release(large);
     arena.release(small);
     CHECK(arena.statistics().bytes_in_use == 0);
-    CHECK(arena.allocate(2000) == small);  // the smallest that fits
-    CHECK(arena.allocate(2000) == large);
+    CHECK(arena.allocate(250 * 1024) == small);  // the smallest that fits
+    CHECK(arena.allocate(250 * 1024) == large);
     CHECK(arena.statistics().growths == 2);
     void* kept = arena.allocate_kept(10);
     arena.release(large);
-    void* too_small = arena.allocate(1000);
+    void* too_small = arena.allocate(100 * 1024);
     CHECK(too_small != large);
     CHECK(arena.statistics().growths == 4);
-    CHECK(arena.statistics().peak_in_use == 6144 + 64);
+    CHECK(arena.statistics().peak_in_use == 768 * 1024 + 64);
     int foreign = 0;
     arena.release(&foreign);
     arena.release(nullptr);

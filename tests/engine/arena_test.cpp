@@ -28,21 +28,33 @@ TEST_CASE("arena: a released block serves the next request of its size", "[arena
 
 TEST_CASE("arena: a released block serves smaller requests down to half its size", "[arena]") {
   Arena arena;
-  void* large = arena.allocate(4096);
-  void* small = arena.allocate(2048);
+  void* large = arena.allocate(400 * 1024);
+  void* small = arena.allocate(200 * 1024);
   arena.release(large);
   arena.release(small);
-  void* a = arena.allocate(2000);
+  void* a = arena.allocate(199 * 1024);
   CHECK(a == small);  // the smallest that fits
-  void* b = arena.allocate(2000);
+  void* b = arena.allocate(199 * 1024);
   CHECK(b == large);
   arena.release(b);
-  void* c = arena.allocate(1000);
+  void* c = arena.allocate(100 * 1024);
   CHECK(c != large);
   CHECK(arena.statistics().growths == 3);
   arena.release(a);
   arena.release(c);
   CHECK(arena.statistics().bytes_in_use == 0);
+}
+
+TEST_CASE("arena: small blocks serve requests of their own size alone", "[arena]") {
+  Arena arena;
+  void* small = arena.allocate(128);
+  arena.release(small);
+  void* smaller = arena.allocate(64);
+  CHECK(smaller != small);
+  CHECK(arena.allocate(100) == small);
+  CHECK(arena.statistics().growths == 2);
+  arena.release(small);
+  arena.release(smaller);
 }
 
 TEST_CASE("arena: kept memory takes no block that passing work will want again", "[arena]") {
