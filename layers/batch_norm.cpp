@@ -13,19 +13,26 @@ BatchNorm::BatchNorm(const Scope& scope, std::int64_t channels, const Initialize
       batches_(scope.counter("num_batches_tracked")) {}
 
 BatchNorm::Statistics BatchNorm::statistics(View<const float> x, const Pass& pass) const {
-  if (!pass.training) return {.mean = running_mean_->value, .variance = running_var_->value};
-  const Context& context = weight_->value().context();
+  if (!pass.training) return running();
   Statistics batch{.mean = weight_->value().like(), .variance = weight_->value().like()};
-  batchnorm_statistics<float>({.x = x, .mean = batch.mean, .variance = batch.variance}, context);
+  batchnorm_statistics<float>({.x = x, .mean = batch.mean, .variance = batch.variance}, weight_->value().context());
+  track(batch, positions(x));
+  return batch;
+}
+
+BatchNorm::Statistics BatchNorm::running() const {
+  return {.mean = running_mean_->value, .variance = running_var_->value};
+}
+
+void BatchNorm::track(const Statistics& batch, std::int64_t count) const {
   batchnorm_update_running<float>({.mean = batch.mean,
                                    .variance = batch.variance,
-                                   .count = positions(x),
+                                   .count = count,
                                    .momentum = kMomentum,
                                    .running_mean = running_mean_->value,
                                    .running_variance = running_var_->value},
-                                  context);
+                                  weight_->value().context());
   ++batches_->value;
-  return batch;
 }
 
 void BatchNorm::run_forward(View<const float> x, const Statistics& s, const Tail& tail, View<float> y) const {

@@ -21,6 +21,9 @@ class BatchNorm {
   /// Training: those of the batch x (a map, channels grouped or last), which also move the running averages.
   /// Evaluation: the running averages.
   [[nodiscard]] Statistics statistics(View<const float> x, const Pass& pass) const;
+  /// Moves the running averages by a training batch of `count` positions, whose statistics an operator has taken.
+  void track(const Statistics& batch, std::int64_t count) const;
+  [[nodiscard]] Statistics running() const;
 
   [[nodiscard]] const Variable& gamma() const { return weight_->variable; }
   [[nodiscard]] const Variable& beta() const { return bias_->variable; }

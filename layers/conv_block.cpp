@@ -28,6 +28,10 @@ ConvBlock::ConvBlock(const Scope& scope, std::int64_t inputs, std::int64_t outpu
       outputs_(outputs),
       pool_(pool) {}
 
+std::vector<Variable> ConvBlock::inputs(const Variable& x) const {
+  return {x, conv1_.weight(), bn1_.gamma(), bn1_.beta(), conv2_.weight(), bn2_.gamma(), bn2_.beta()};
+}
+
 Variable ConvBlock::forward(const Variable& x, const Pass& pass) const {
   const Tensor& in = x.value();
   DCASE_CHECK(in.rank() == 4, "conv_block: input has shape ", to_string(in.shape()), ", expected [N,M,T,C]");
@@ -35,16 +39,18 @@ Variable ConvBlock::forward(const Variable& x, const Pass& pass) const {
   const std::int64_t M = in.dim(1);
   const std::int64_t T = in.dim(2);
   const Context& context = in.context();
+  const std::vector<Variable> inputs = this->inputs(x);
+  const bool recorded = std::any_of(inputs.begin(), inputs.end(), [](const Variable& v) { return v.requires_grad(); });
+  if (!context.device.is_cpu()) {
+    if (pass.training) return train_fused(x);
+    if (!recorded) return infer_folded(x);
+  }
   const BatchNorm::Tail tail{.relu = true, .pool_m = pool_.m, .pool_t = pool_.t};
   const Conv2dPlan plan1 = conv2d_plan(conv1_.shape(N, M, T), context);
   const Conv2dPlan plan2 = conv2d_plan(conv2_.shape(N, M, T), context);
 
-  const std::vector<Variable> inputs{
-      x, conv1_.weight(), bn1_.gamma(), bn1_.beta(), conv2_.weight(), bn2_.gamma(), bn2_.beta()};
   // Without a backward pass to come each map goes as soon as the next one is there, and the activation takes the place
   // of z1: two maps alive instead of three.
-  const bool recorded = std::any_of(inputs.begin(), inputs.end(), [](const Variable& v) { return v.requires_grad(); });
-
   Tensor z1 = grouped_map(N, outputs_, M, T, plan1.y_group, in.backend());
   conv1_.run_forward(as_map(View<const float>(in)), z1);
   const BatchNorm::Statistics s1 = bn1_.statistics(z1, pass);

@@ -26,8 +26,9 @@ struct Conv2dWeightGradient {
 void conv2d_weight_gradient(const Conv2dBackward<float>& args, const Conv2dShape& shape, const Context& context);
 
 /// The same where x = relu(scale[ci] * raw + shift[ci]), with zeros outside the map, was never stored: args.x is raw.
-void conv_bn_weight_gradient(const Conv2dBackward<float>& args, const Conv2dShape& shape, View<const float> scale,
-                             View<const float> shift, const Context& context);
+/// For conv_bn_weight_gradient, which has checked scale and shift.
+void conv2d_weight_gradient(const Conv2dBackward<float>& args, const Conv2dShape& shape, View<const float> scale,
+                            View<const float> shift, const Context& context);
 
 [[nodiscard]] std::span<const Variant<Conv2dWeightGradient>> conv2d_weight_gradient_variants();
 

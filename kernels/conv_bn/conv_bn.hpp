@@ -7,6 +7,7 @@
 ///     conv_bn_forward(x, w1)                                      -> y1, statistics of y1
 ///     conv_bn_affine(statistics, gamma, beta)                     -> scale, shift
 ///     conv_bn_forward(y1 through scale, shift and ReLU, w2)       -> y2, statistics of y2
+///     conv_bn_weight_gradient(dy2, y1 through scale, shift, ReLU) -> dw2
 ///     conv_bn_backward(dy2, w2, y1)                               -> dz1, dgamma1, dbeta1
 ///     conv_bn_input_gradient(dz1, dgamma1, dbeta1, y1)            -> dy1
 ///
@@ -71,6 +72,18 @@ struct ConvBnInference {
   View<Real> y;  // [N,G',My,Ty,B'], overwritten
 };
 
+/// dw[co,ci,a,b] = sum over n,i,j of dy[n,i,j,co] * max(x * in_scale + in_shift, 0)[n, i + a - Km/2, j + b - Kt/2, ci]
+/// with zeros outside the map.
+template <class Real>
+struct ConvBnWeightGradient {
+  View<const Real> x;         // [N,G,M,T,B], not normalised
+  View<const Real> in_scale;  // [Ci]
+  View<const Real> in_shift;  // [Ci]
+  View<const Real> dy;        // [N,G',My,Ty,B']
+  View<Real> dw;              // [Co,Ci,Km,Kt], by dw_mode
+  GradMode dw_mode = GradMode::kSet;
+};
+
 /// Back through conv(act(x * scale + shift), w) to the batch normalisation in front of it, whose input x is:
 /// with xh = (x - mean) / sqrt(variance + eps) and z = xh * gamma + beta,
 ///     dz = act'(z) * (data gradient of the convolution at dy),  dbeta = sum dz,  dgamma = sum dz * xh
@@ -115,6 +128,8 @@ void conv_bn_fold(const ConvBnFold<Real>& a, const Context& context);
 template <class Real>
 void conv_bn_inference(const ConvBnInference<Real>& a, const Context& context);
 template <class Real>
+void conv_bn_weight_gradient(const ConvBnWeightGradient<Real>& a, const Context& context);
+template <class Real>
 void conv_bn_backward(const ConvBnBackward<Real>& a, const Context& context);
 template <class Real>
 void conv_bn_input_gradient(const ConvBnInputGradient<Real>& a, const Context& context);
@@ -125,6 +140,7 @@ void conv_bn_forward(const ConvBnForward<float>& a, const Context& context);
 void conv_bn_affine(const ConvBnAffine<float>& a, const Context& context);
 void conv_bn_fold(const ConvBnFold<float>& a, const Context& context);
 void conv_bn_inference(const ConvBnInference<float>& a, const Context& context);
+void conv_bn_weight_gradient(const ConvBnWeightGradient<float>& a, const Context& context);
 void conv_bn_backward(const ConvBnBackward<float>& a, const Context& context);
 void conv_bn_input_gradient(const ConvBnInputGradient<float>& a, const Context& context);
 [[nodiscard]] std::span<const Variant<ConvBnForward<float>>> conv_bn_forward_variants();
@@ -171,6 +187,16 @@ void conv_bn_inference(const ConvBnInference<Real>& a, const Context& context) {
   }
   require_cpu(context, "conv_bn_inference");
   cpu::conv_bn_inference(a, context);
+}
+
+/// Runs on context.device. Scratch memory: on CUDA a number of copies of dw that depends on the sizes alone.
+template <class Real>
+void conv_bn_weight_gradient(const ConvBnWeightGradient<Real>& a, const Context& context) {
+  if constexpr (kHasCudaFor<Real>) {
+    if (!context.device.is_cpu()) return cuda::conv_bn_weight_gradient(a, context);
+  }
+  require_cpu(context, "conv_bn_weight_gradient");
+  cpu::conv_bn_weight_gradient(a, context);
 }
 
 /// Runs on context.device. Scratch memory as conv_bn_forward.
@@ -254,6 +280,13 @@ void check(const ConvBnInference<Real>& a) {
   constexpr const char* kOp = "conv_bn_inference";
   const Conv2dShape s = conv_bn_shape<Real>(kOp, a.x, a.w, a.y);
   check_shape(kOp, "bias", a.bias, {s.Co});
+}
+template <class Real>
+void check(const ConvBnWeightGradient<Real>& a) {
+  constexpr const char* kOp = "conv_bn_weight_gradient";
+  const Conv2dShape s = conv_bn_shape<Real>(kOp, a.x, a.dw, a.dy);
+  check_shape(kOp, "in_scale", a.in_scale, {s.Ci});
+  check_shape(kOp, "in_shift", a.in_shift, {s.Ci});
 }
 template <class Real>
 void check(const ConvBnBackward<Real>& a) {

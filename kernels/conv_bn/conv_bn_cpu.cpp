@@ -49,6 +49,18 @@ Real activation(Real v, bool relu) {
   return relu && v < 0 ? Real(0) : v;  // NaN stays
 }
 
+/// act(x * in_scale + in_shift) in `memory`, as a map like x.
+template <class Real, class Args>
+View<const Real> normalised_input(const Args& a, bool relu, const Scratch<Real>& memory) {
+  for (std::int64_t i = 0; i < a.x.size(); ++i) {
+    const std::int64_t c = channel_of(a.x, i);
+    memory[i] = activation(a.x[i] * a.in_scale[c] + a.in_shift[c], relu);
+  }
+  View<const Real> map = a.x;
+  map.data = memory.data();
+  return map;
+}
+
 }  // namespace
 
 template <class Real>
@@ -56,13 +68,7 @@ void conv_bn_forward(const ConvBnForward<Real>& a, const Context& context) {
   check(a);
   if (a.in_scale.present()) {
     const Scratch<Real> activated(context, a.x.size());
-    for (std::int64_t i = 0; i < a.x.size(); ++i) {
-      const std::int64_t c = channel_of(a.x, i);
-      activated[i] = activation(a.x[i] * a.in_scale[c] + a.in_shift[c], a.in_relu);
-    }
-    View<const Real> x = a.x;
-    x.data = activated.data();
-    convolve<Real>(x, a.w, a.y, context);
+    convolve<Real>(normalised_input(a, a.in_relu, activated), a.w, a.y, context);
   } else {
     convolve<Real>(a.x, a.w, a.y, context);
   }
@@ -103,6 +109,19 @@ void conv_bn_inference(const ConvBnInference<Real>& a, const Context& context) {
 }
 
 template <class Real>
+void conv_bn_weight_gradient(const ConvBnWeightGradient<Real>& a, const Context& context) {
+  check(a);
+  const Scratch<Real> activated(context, a.x.size());
+  const Conv2dBackward<Real> gradient{
+      .x = normalised_input(a, true, activated), .w = {}, .dy = a.dy, .dw = a.dw, .dw_mode = a.dw_mode};
+  if constexpr (std::is_same_v<Real, double>) {
+    ref::conv2d_backward(gradient);
+  } else {
+    conv2d_backward(gradient, context);
+  }
+}
+
+template <class Real>
 void conv_bn_backward(const ConvBnBackward<Real>& a, const Context& context) {
   check(a);
   data_gradient<Real>(a.dy, a.w, a.dz, context);
@@ -137,12 +156,13 @@ void conv_bn_input_gradient(const ConvBnInputGradient<Real>& a, const Context&) 
   }
 }
 
-#define DCASE_CONV_BN(Real)                                                                \
-  template void conv_bn_forward(const ConvBnForward<Real>& a, const Context& context);     \
-  template void conv_bn_affine(const ConvBnAffine<Real>& a, const Context& context);       \
-  template void conv_bn_fold(const ConvBnFold<Real>& a, const Context& context);           \
-  template void conv_bn_inference(const ConvBnInference<Real>& a, const Context& context); \
-  template void conv_bn_backward(const ConvBnBackward<Real>& a, const Context& context);   \
+#define DCASE_CONV_BN(Real)                                                                           \
+  template void conv_bn_forward(const ConvBnForward<Real>& a, const Context& context);                \
+  template void conv_bn_affine(const ConvBnAffine<Real>& a, const Context& context);                  \
+  template void conv_bn_fold(const ConvBnFold<Real>& a, const Context& context);                      \
+  template void conv_bn_inference(const ConvBnInference<Real>& a, const Context& context);            \
+  template void conv_bn_weight_gradient(const ConvBnWeightGradient<Real>& a, const Context& context); \
+  template void conv_bn_backward(const ConvBnBackward<Real>& a, const Context& context);              \
   template void conv_bn_input_gradient(const ConvBnInputGradient<Real>& a, const Context& context)
 DCASE_CONV_BN(float);
 DCASE_CONV_BN(double);

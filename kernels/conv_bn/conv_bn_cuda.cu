@@ -1,5 +1,6 @@
 #include "kernels/common/launch.hpp"
 #include "kernels/conv2d/conv2d_task.hpp"
+#include "kernels/conv2d/conv2d_weight_gradient.hpp"
 #include "kernels/conv_bn/conv_bn.hpp"
 #include "kernels/conv_bn/conv_bn_kernels.cuh"
 
@@ -156,6 +157,13 @@ void conv_bn_inference(const ConvBnInference<float>& a, const Context& context) 
   check(a);
   checked_conv_shape("conv_bn_inference", a.x, a.w, a.y, 1, 1);
   if (a.y.size() > 0) choose_variant(conv_bn_inference_variants(), a, context).run(a, context);
+}
+
+void conv_bn_weight_gradient(const ConvBnWeightGradient<float>& a, const Context& context) {
+  check(a);
+  const Conv2dShape shape = checked_conv_shape("conv_bn_weight_gradient", a.x, a.dw, a.dy, 1, 1);
+  conv2d_weight_gradient({.x = a.x, .w = {}, .dy = a.dy, .dw = a.dw, .dw_mode = a.dw_mode}, shape, a.in_scale,
+                         a.in_shift, context);
 }
 
 void conv_bn_backward(const ConvBnBackward<float>& a, const Context& context) {

@@ -12,7 +12,6 @@
 
 namespace dcase::test {
 
-
 namespace {
 
 /// A call of the fused operator: x is [n,g,m,t,b], y [n,yg,m/pool_m,t/pool_t,g*b/yg].

@@ -7,7 +7,6 @@
 
 namespace dcase::test {
 
-
 namespace {
 
 struct Sizes {

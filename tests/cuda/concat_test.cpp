@@ -9,7 +9,6 @@
 
 namespace dcase::test {
 
-
 namespace {
 
 void check_concat(std::int64_t rows, std::int64_t ca, std::int64_t cb, std::int64_t offset) {

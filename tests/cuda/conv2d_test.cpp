@@ -14,7 +14,6 @@
 
 namespace dcase::test {
 
-
 namespace {
 
 constexpr Precision kPrecisions[] = {Precision::kFp32, Precision::kTf32, Precision::kBf16};

@@ -11,7 +11,6 @@
 
 namespace dcase::test {
 
-
 namespace {
 
 constexpr Precision kPrecisions[] = {Precision::kFp32, Precision::kTf32, Precision::kBf16};
@@ -307,6 +306,44 @@ TEST_CASE("cuda conv_bn: backward through activation and normalisation equals th
     check_backward({.N = 1, .Ci = 16, .M = 17, .T = 3, .Co = 16, .prologue = false}, precision);
     check_backward({.N = 1, .Ci = 7, .M = 4, .T = 5, .Co = 5, .K = 1, .offset = 1}, precision);
   }
+}
+
+TEST_CASE("cuda conv_bn: weight gradients of an input that is normalised on the way equal the reference", "[cuda]") {
+  const FreshRuntime fresh;
+  const CpuContext cpu;
+  Both x({2, 1, 5, 17, 6}, "x"), dy({2, 1, 5, 17, 9}, "dy"), dw({9, 6, 3, 3}, "dw");
+  Both scale({6}, "scale"), shift({6}, "shift", -0.5, 1);
+  ConvBnWeightGradient<double> reference{.x = x.d.view(), .in_scale = scale.d.view(), .in_shift = shift.d.view()};
+  reference.dy = dy.d.view();
+  reference.dw = dw.d.view();
+  reference.dw_mode = GradMode::kAdd;
+  conv_bn_weight_gradient<double>(reference, cpu);
+  const OnDevice on_x(x.f.view()), on_dy(dy.f.view()), on_scale(scale.f.view()), on_shift(shift.f.view());
+  for (const Precision precision : kPrecisions) {
+    INFO(static_cast<int>(precision));
+    Buffer<float> result({9, 6, 3, 3});
+    const OnDevice on_dw(dw.f.view());
+    ConvBnWeightGradient<float> args{.x = on_x.view(), .in_scale = on_scale.view(), .in_shift = on_shift.view()};
+    args.dy = on_dy.view();
+    args.dw = on_dw.view();
+    args.dw_mode = GradMode::kAdd;
+    conv_bn_weight_gradient<float>(args, CudaContext(precision));
+    on_dw.download(result.view());
+    // 170 positions, operands up to 2.
+    check_close("dw", result.view(), dw.d.view(), 2 * error_of(precision) * std::sqrt(170.0), 1e-6);
+    args.in_shift = on_dy.view();
+    CHECK_THROWS_WITH(conv_bn_weight_gradient<float>(args, CudaContext(precision)),
+                      "conv_bn_weight_gradient: in_shift has shape [2,1,5,17,9], expected [6]");
+  }
+  Buffer<float> on_cpu({9, 6, 3, 3});
+  conv_bn_weight_gradient<float>({.x = x.f.view(),
+                                  .in_scale = scale.f.view(),
+                                  .in_shift = shift.f.view(),
+                                  .dy = dy.f.view(),
+                                  .dw = dw.f.view(),
+                                  .dw_mode = GradMode::kAdd},
+                                 cpu);
+  check_close("dw on the CPU", dw.f.view(), dw.d.view(), 2e-5, 1e-6);
 }
 
 TEST_CASE("cuda conv_bn: inference with folded weights equals the reference", "[cuda]") {

@@ -16,7 +16,6 @@
 
 namespace dcase::test {
 
-
 namespace {
 
 /// Copies of host views in device memory, one of each, `offset` floats from their alignment.

@@ -12,7 +12,6 @@
 
 namespace dcase::test {
 
-
 namespace {
 
 constexpr float kNan = std::numeric_limits<float>::quiet_NaN();

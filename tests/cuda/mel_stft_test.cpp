@@ -15,7 +15,6 @@
 
 namespace dcase::test {
 
-
 namespace {
 
 /// A parameter set far from the default: window above n_fft/2, odd number of mels, hop that divides nothing.

@@ -9,7 +9,6 @@
 
 namespace dcase::test {
 
-
 TEST_CASE("cuda mixup: items mixed with those of the permutation", "[cuda]") {
   const FreshRuntime fresh;
   for_each_schedule([] {

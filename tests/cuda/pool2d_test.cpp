@@ -1,12 +1,11 @@
 // The average pool and copies between groupings on the emulated device against the double reference.
 
-#include "kernels/elementwise/reorder.hpp"
 #include "kernels/pool2d/pool2d.hpp"
+#include "kernels/elementwise/reorder.hpp"
 #include "tests/cuda/cuda_context.hpp"
 #include "tests/support/threads.hpp"
 
 namespace dcase::test {
-
 
 namespace {
 

@@ -13,7 +13,6 @@
 
 namespace dcase::test {
 
-
 namespace {
 
 /// The definition, term by term.
