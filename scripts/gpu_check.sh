@@ -73,18 +73,20 @@ skip() {  # NAME REASON
   note "$1" skipped 0 "$2"
 }
 
-# Three runs of a short training give the same bytes.
+# Three runs of a short training give the same bytes. The emulated device learns tags alone: validation on a minute of
+# sound takes it a minute.
 # shellcheck disable=SC2317  # called by step
 training_repeats() {
   "$dcasenet" data render --clips "$clips" --output "$out/data" --scale 0.05 --quiet || return 1
-  local run sums=()
+  local run sums=() task tasks=(asc tag sed) settings=()
+  if ((emulated)); then tasks=(tag) settings=(--set data.asc.root= --set data.sed.root=); fi
+  for task in "${tasks[@]}"; do
+    settings+=(--set "data.$task.root=$out/data/$task" --set "data.$task.batch_size=1" --set "data.$task.crop_frames=40")
+  done
   for run in 1 2 3; do
     rm -rf "$out/run$run"
     "$dcasenet" train --device cuda --quiet --config "$config" --run "$out/run$run" \
-      --set "data.asc.root=$out/data/asc" --set "data.tag.root=$out/data/tag" --set "data.sed.root=$out/data/sed" \
-      --set train.steps=2 --set train.eval_every=0 --set data.asc.batch_size=1 --set data.tag.batch_size=1 \
-      --set data.sed.batch_size=1 --set data.asc.crop_frames=40 --set data.tag.crop_frames=40 --set data.sed.crop_frames=40 ||
-      return 1
+      --set train.steps=2 --set train.eval_every=0 "${settings[@]}" || return 1
     sums+=("$(sha256sum <"$out/run$run/last.safetensors")")
   done
   printf '%s\n' "${sums[@]}"
@@ -123,8 +125,9 @@ if ((!emulated)); then step "after the load" nvidia-smi --query-gpu=clocks.sm,po
 {
   printf '{\n"emulated": %s,\n"date": "%s",\n"version": "%s",\n"steps": [\n' "$( ((emulated)) && echo true || echo false)" \
     "$(date -u +%Y-%m-%dT%H:%M:%SZ)" "$("$dcasenet" --version | head -n 1 | tr -d '"')"
-  (IFS=$',\n'; printf '%s\n' "${rows[*]}")
-  printf ']\n}\n'
+  printf '%s' "${rows[0]}"
+  if ((${#rows[@]} > 1)); then printf ',\n%s' "${rows[@]:1}"; fi
+  printf '\n]\n}\n'
 } >"$out/report.json"
 echo "$passed passed, $failed failed, $skipped skipped"
 exit $((failed != 0))
