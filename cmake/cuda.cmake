@@ -35,6 +35,9 @@ endif()
 if(DCASE_HAS_CUDA)
   # Compiled for sm_80 and for Hopper with all it has (90a code runs on nothing newer), and as PTX for everything else.
   set(CMAKE_CUDA_ARCHITECTURES 80-real 90a-real 80-virtual)
+  if(DCASE_SANITIZE)  # of code that runs on the CPU: device code only has to link
+    set(CMAKE_CUDA_ARCHITECTURES 80-virtual)
+  endif()
   # std::array in Philox needs the relaxed constexpr.
   set(DCASE_NVCC_OPTIONS --expt-relaxed-constexpr -Xptxas=-warn-spills -Xcompiler=-Wall,-Wextra,-Wno-restrict)
   set(CMAKE_CUDA_COMPILER ${DCASE_NVCC})

@@ -23,6 +23,16 @@ std::string joined(const std::vector<std::string>& names) {
   return out;
 }
 
+// choose_device, whose errors name the option and the way out.
+DeviceChoice device_for(const std::string& text) {
+  try {
+    return choose_device(text);
+  } catch (const Error& error) {
+    if (error.kind() != ErrorKind::kDevice) throw;
+    fail(ErrorKind::kDevice, "--device ", text, ": ", error.what(), "; --device cpu needs none");
+  }
+}
+
 }  // namespace
 
 std::string exit_code_help() {
@@ -40,7 +50,7 @@ std::string exit_code_help() {
 
 const BackendPtr& Environment::backend() {
   if (backend_ != nullptr) return backend_;
-  const DeviceChoice choice = choose_device(device_);
+  const DeviceChoice choice = device_for(device_);
   if (choice.device.is_cpu() && options_.precision != Precision::kFp32) {
     fail(ErrorKind::kUsage, "--precision: the CPU computes in fp32 alone (", choice.reason, ")");
   }
@@ -60,10 +70,8 @@ Program::Program(std::ostream& out, std::ostream& err)
   app_.set_version_flag("--version", version_text, "version of the program and of what it was built with");
   app_.add_option("--threads", threads_, "threads to compute with (all cores)")->check(CLI::Range(1, 1024));
   app_.add_option("--device", device_, "auto, cpu or cuda[:N] (auto)");
-  const std::map<std::string, Precision> precisions = {
-      {"fp32", Precision::kFp32}, {"tf32", Precision::kTf32}, {"bf16", Precision::kBf16}};
-  app_.add_option("--precision", backend_.precision, "of matrix products on CUDA: fp32, tf32 or bf16 (fp32)")
-      ->transform(CLI::CheckedTransformer(precisions).description(""));
+  app_.add_option("--precision", precision_, "of matrix products on CUDA: fp32, tf32 or bf16 (fp32)")
+      ->check(CLI::IsMember(std::vector<std::string>{"fp32", "tf32", "bf16"}).description(""));
   app_.add_option("--device-memory", backend_.memory_limit, "at most so much of a CUDA device's, as in 6GB (all)")
       ->transform(CLI::AsSizeValue(false).description(""));
   app_.add_flag("-q,--quiet", quiet_, "no progress and no remarks, only warnings and errors");
@@ -150,7 +158,9 @@ int Program::parse_and_run(int argc, const char* const* argv) {
 
   Console console(err_, Console::for_stderr(quiet_));
   // What was asked for by name is there, or nothing is done.
-  if (device_ != "auto") static_cast<void>(choose_device(device_));
+  if (device_ != "auto") static_cast<void>(device_for(device_));
+  if (precision_ == "tf32") backend_.precision = Precision::kTf32;
+  if (precision_ == "bf16") backend_.precision = Precision::kBf16;
   if (threads_ > 0) omp_set_num_threads(threads_);
   Environment environment(console, device_, backend_);
   environment.threads = omp_get_max_threads();

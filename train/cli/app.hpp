@@ -71,6 +71,7 @@ class Program {
   std::map<const CLI::App*, Action> actions_;
   int threads_ = 0;  // 0: as OpenMP says
   std::string device_ = "auto";
+  std::string precision_ = "fp32";
   BackendOptions backend_;
   bool quiet_ = false;
 };
