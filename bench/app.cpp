@@ -13,6 +13,7 @@
 #include <thread>
 
 #include "bench/case.hpp"
+#include "bench/cuda/measure.hpp"
 #include "bench/peer.hpp"
 #include "bench/report.hpp"
 #include "dcasenet/version.hpp"
@@ -31,7 +32,11 @@ constexpr auto kSettle = std::chrono::milliseconds(10);
 struct Options {
   std::string filter;
   int threads = 0;
-  int reps = 7;
+  std::string device = "cpu";
+  Precision precision = Precision::kFp32;
+  int reps = 0;
+  bool quick = false;
+  bool tiny = false;
   std::string json, csv;
   std::string peer = "auto";
   bool list = false;
@@ -39,11 +44,17 @@ struct Options {
   std::string memory_of;
 };
 
-std::vector<Case> chosen_cases(const std::string& filter) {
-  std::vector<Case> chosen;
+// Samples of each case, unless told: CPU, CUDA, and in a hurry.
+constexpr int kReps = 7;
+constexpr int kDeviceReps = 21;
+constexpr int kQuickReps = 3;
+
+template <class AnyCase>
+std::vector<AnyCase> chosen_cases(std::vector<AnyCase> cases, const std::string& filter) {
+  std::vector<AnyCase> chosen;
   try {
     const std::regex pattern(filter);
-    for (Case& c : all_cases()) {
+    for (AnyCase& c : cases) {
       if (std::regex_search(c.name, pattern)) chosen.push_back(std::move(c));
     }
   } catch (const std::regex_error&) {
@@ -200,13 +211,8 @@ void list_cases(const std::vector<Case>& cases, std::ostream& out) {
   for (const Case& c : cases) out << fmt::format("{:<36}{}{}\n", c.name, c.shape, c.peer ? "  (PyTorch)" : "");
 }
 
-int measure_all(const Options& options, int threads, std::ostream& out, std::ostream& err) {
-  const std::vector<Case> cases = chosen_cases(options.filter);
-  if (options.list) {
-    list_cases(cases, out);
-    return cli::kExitOk;
-  }
-  const Report report = Runner(options, threads, err).run(cases);
+template <class AnyReport>
+void write(const AnyReport& report, const Options& options, std::ostream& out, std::ostream& err) {
   const bool json_out = options.json == "-";
   (json_out ? err : out) << report.text();
   if (json_out) {
@@ -215,10 +221,47 @@ int measure_all(const Options& options, int threads, std::ostream& out, std::ost
     atomic_write(options.json, report.json().dump(1) + "\n");
   }
   if (!options.csv.empty()) atomic_write(options.csv, report.csv());
+}
+
+int measure_all(const Options& options, int threads, std::ostream& out, std::ostream& err) {
+  const std::vector<Case> cases = chosen_cases(all_cases(), options.filter);
+  if (options.list) {
+    list_cases(cases, out);
+    return cli::kExitOk;
+  }
+  const Report report = Runner(options, threads, err).run(cases);
+  write(report, options, out, err);
   for (const Row& row : report.rows) {
     if (!row.failure.empty() || (options.check && !row.broken.empty())) return cli::kExitFailed;
   }
   return cli::kExitOk;
+}
+
+int measure_device([[maybe_unused]] const Options& options, [[maybe_unused]] Device device,
+                   [[maybe_unused]] std::ostream& out, [[maybe_unused]] std::ostream& err) {
+  if constexpr (kHasCuda) {
+    const std::vector<gpu::DeviceCase> cases = chosen_cases(gpu::device_cases(options.tiny), options.filter);
+    if (options.list) {
+      for (const gpu::DeviceCase& c : cases) out << fmt::format("{:<44}{}\n", c.name, c.shape);
+      return cli::kExitOk;
+    }
+    const gpu::DeviceReport report = gpu::measure_on_device(
+        cases, {.device = device, .precision = options.precision, .reps = options.reps, .tiny = options.tiny}, err);
+    write(report, options, out, err);
+    return report.passed() ? cli::kExitOk : cli::kExitFailed;
+  }
+  fail(ErrorKind::kDevice, "no CUDA in this build");
+}
+
+/// Reads the choice of device, and fills in what depends on it.
+Device chosen_device(Options& options) {
+  const Device device = choose_device(options.device).device;
+  if (device.is_cpu()) {
+    if (options.precision != Precision::kFp32) fail(ErrorKind::kUsage, "--precision: the CPU computes in fp32 alone");
+    if (options.tiny) fail(ErrorKind::kUsage, "--tiny: its sizes are those of a test on an emulated CUDA device");
+  }
+  if (options.reps == 0) options.reps = options.quick ? kQuickReps : device.is_cpu() ? kReps : kDeviceReps;
+  return device;
 }
 
 int parse_and_run(int argc, const char* const* argv, std::ostream& out, std::ostream& err) {
@@ -228,7 +271,14 @@ int parse_and_run(int argc, const char* const* argv, std::ostream& out, std::ost
   app.add_option("--filter", options.filter, "only cases whose name this regular expression finds");
   app.add_option("--threads", options.threads, "threads to compute with, on both sides (all cores)")
       ->check(CLI::Range(1, 1024));
-  app.add_option("--reps", options.reps, "samples of each case; their median counts (7)")->check(CLI::Range(1, 10000));
+  app.add_option("--device", options.device, "cpu or cuda[:N], whose kernels are then measured one by one (cpu)");
+  const std::map<std::string, Precision> precisions = {
+      {"fp32", Precision::kFp32}, {"tf32", Precision::kTf32}, {"bf16", Precision::kBf16}};
+  app.add_option("--precision", options.precision, "of matrix products on CUDA: fp32, tf32 or bf16 (fp32)")
+      ->transform(CLI::CheckedTransformer(precisions).description(""));
+  app.add_option("--reps", options.reps, "samples of each case; their median counts (7; 21 on CUDA)")
+      ->check(CLI::Range(1, 10000));
+  app.add_flag("--quick", options.quick, "three samples of each case");
   app.add_option("--json", options.json, "write the results as JSON; - is standard output");
   app.add_option("--csv", options.csv, "write the results as CSV");
   app.add_option("--peer", options.peer,
@@ -236,6 +286,7 @@ int parse_and_run(int argc, const char* const* argv, std::ostream& out, std::ost
       ->check(CLI::IsMember({"pytorch", "none", "auto"}));
   app.add_flag("--list", options.list, "names and sizes of the cases, measuring nothing");
   app.add_flag("--check", options.check, "exit with 1 where a promise of docs/benchmarks.md is broken");
+  app.add_flag("--tiny", options.tiny, "")->group("");              // all cases in a minute on an emulated device
   app.add_option("--memory-of", options.memory_of, "")->group("");  // a fresh process for one case
   app.set_help_flag("-h,--help", "this text");
   app.set_version_flag("--version", version_text, "version of the program and of what it was built with");
@@ -248,7 +299,9 @@ int parse_and_run(int argc, const char* const* argv, std::ostream& out, std::ost
   } catch (const CLI::ParseError& error) {
     fail(ErrorKind::kUsage, error.what(), " (see dcasenet-bench --help)");
   }
+  const Device device = chosen_device(options);
   if (options.threads > 0) omp_set_num_threads(options.threads);
+  if (!device.is_cpu()) return measure_device(options, device, out, err);
   if (!options.memory_of.empty()) return measure_memory(options.memory_of, out);
   return measure_all(options, omp_get_max_threads(), out, err);
 }

@@ -28,6 +28,13 @@ struct RunInfo {
 /// Runnable processes of the last minute.
 [[nodiscard]] double load_average();
 
+/// A cell: empty where the value is 0 (or less, as a difference of times may be).
+[[nodiscard]] std::string number(double value, int digits);
+/// Milliseconds with about five digits.
+[[nodiscard]] std::string time_text(double ms);
+/// One line of CSV.
+[[nodiscard]] std::string csv_line(const std::vector<std::string>& cells);
+
 struct PeerResult {
   std::string variant;  ///< the faster one
   Timing timing;

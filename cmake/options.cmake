@@ -31,13 +31,13 @@ endif()
 
 # dcase_room(NAME PUBLIC libs... PRIVATE libs...): a static library of every source in the current folder and below.
 # A folder is a subject; adding one needs no list to be edited. PUBLIC is what the headers need: other rooms, as a rule.
-# Left out: programs' main.cpp, and engine/cuda, which only builds with CUDA have.
+# Left out: programs' main.cpp, and engine/cuda and bench/cuda, which only builds with CUDA have.
 function(dcase_room name)
   cmake_parse_arguments(room "" "" "PUBLIC;PRIVATE" ${ARGN})
   file(GLOB_RECURSE sources CONFIGURE_DEPENDS ${CMAKE_CURRENT_SOURCE_DIR}/*.cpp)
   list(FILTER sources EXCLUDE REGEX "/main\\.cpp$")
   if(NOT DCASE_HAS_CUDA)
-    list(FILTER sources EXCLUDE REGEX "/engine/cuda/")
+    list(FILTER sources EXCLUDE REGEX "/(engine|bench)/cuda/")
   endif()
   add_library(${name} STATIC ${sources})
   target_include_directories(${name} PUBLIC $<BUILD_INTERFACE:${PROJECT_SOURCE_DIR}>)
