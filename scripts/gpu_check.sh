@@ -3,7 +3,7 @@
 # Usage: gpu_check.sh [--emulated] [--tree DIR] [--output DIR]
 #   --emulated    the same steps on the emulated device, so that this script is known to work before it meets a GPU
 #   --tree DIR    the project's folder: reference files and recordings (default: the current folder, or the one above)
-#   --output DIR  report.txt, report.json, ptx_layouts.json and a log of each step (default: gpu-check)
+#   --output DIR  report.txt, report.json, ptx_layouts.json, bench_*.json and a log of each step (default: gpu-check)
 # It runs from the project (after ./test.sh has built it) or from the bundle that scripts/gpu_bundle.sh makes.
 # The last line counts the steps. Exit status 0: none failed. 1: some did. 2: wrong usage, or something to run is missing.
 set -euo pipefail
@@ -37,11 +37,11 @@ golden=$(cd "$tree/tests/golden" && pwd)
 clips=$(cd "$tree/train/minidata" && pwd)
 config=$(cd "$tree/train/configs" && pwd)/minidata.json
 if ((emulated)); then
-  tests=$bin/test_emulator layouts=$bin/ptx_layouts_emulated dcasenet=$bin/dcasenet-emulated
+  tests=$bin/test_emulator layouts=$bin/ptx_layouts_emulated dcasenet=$bin/dcasenet-emulated bench=$bin/dcasenet-bench-emulated
 else
-  tests=$bin/test_cuda layouts=$bin/ptx_layouts dcasenet=$bin/dcasenet
+  tests=$bin/test_cuda layouts=$bin/ptx_layouts dcasenet=$bin/dcasenet bench=$bin/dcasenet-bench
 fi
-for program in "$tests" "$layouts" "$dcasenet"; do
+for program in "$tests" "$layouts" "$dcasenet" "$bench"; do
   [[ -x $program ]] || { echo "error: $program is not there: run ./test.sh, or take a bundle of scripts/gpu_bundle.sh" >&2; exit 2; }
 done
 mkdir -p "$out"
@@ -111,6 +111,15 @@ else
   step "reference values" "$dcasenet" verify --device cuda "$golden"/{ops,mel,v3_r8,v3_full}.safetensors
 fi
 step "three trainings with the same bytes" training_repeats
+if ((emulated)); then  # the test of the benchmark runs all of it
+  step "bench" "$bench" --device cuda --tiny --filter '^(gemm|mel|resample)' --json "$out/bench_fp32.json"
+else
+  step "bench fp32" "$bench" --device cuda --quick --json "$out/bench_fp32.json"
+  for precision in tf32 bf16; do  # the other operators do not depend on it
+    step "bench $precision" "$bench" --device cuda --quick --precision "$precision" --filter '^(train|infer|conv|gru|gemm)' \
+      --json "$out/bench_$precision.json"
+  done
+fi
 for tool in memcheck racecheck synccheck initcheck; do
   if ((emulated)); then
     skip "compute-sanitizer $tool" "the emulator has its own checker"

@@ -13,7 +13,8 @@ std::vector<DeviceCase> device_cases(bool tiny) {
 }
 
 double bound_of(Precision precision) {
-  return precision == Precision::kBf16 ? 1e-2 : precision == Precision::kTf32 ? 2e-3 : 1e-5;
+  // Worst at the sizes of --tiny: 2.7e-3, 4.1e-4 and 5.4e-7; sums of full size are longer, which counts in fp32 alone.
+  return precision == Precision::kBf16 ? 1e-2 : precision == Precision::kTf32 ? 1.6e-3 : 1e-5;
 }
 
 double largest_error(const Results& results, const Results& reference) {
