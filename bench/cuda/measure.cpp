@@ -3,17 +3,13 @@
 #include <fmt/core.h>
 
 #include <algorithm>
-#include <cmath>
 #include <cstring>
-#include <optional>
 #include <ostream>
 
 #include "bench/case.hpp"
-#include "engine/array.hpp"
+#include "bench/cuda/timing.hpp"
 #include "engine/cuda/device.hpp"
 #include "engine/cuda/graph.hpp"
-#include "engine/cuda/stream.hpp"
-#include "kernels/common/device_guard.hpp"
 #include "kernels/conv2d/conv2d_weight_gradient.hpp"
 #include "kernels/conv_bn/conv_bn.hpp"
 #include "kernels/gru/gru.hpp"
@@ -25,8 +21,6 @@ namespace {
 
 constexpr double kOperationSampleMs = 5;
 constexpr double kWholeSampleMs = 50;
-constexpr double kMostCalls = 100;  // of a sample
-constexpr std::int64_t kCopyBytes = std::int64_t{1} << 28;
 
 std::map<std::string, std::vector<std::string>> variant_tables() {
   const auto names = [](const auto& table) {
@@ -50,109 +44,6 @@ bool same_bits(const Results& a, const Results& b) {
   return std::equal(a.begin(), a.end(), b.begin(), b.end(), [](const auto& x, const auto& y) {
     return x.size() == y.size() && (x.empty() || std::memcmp(x.data(), y.data(), x.size() * sizeof(float)) == 0);
   });
-}
-
-/// Times what stands in a backend's stream.
-class Clock {
- public:
-  explicit Clock(BackendPtr backend)
-      : backend_(std::move(backend)),
-        from_(backend_->device(), CudaEvent::Timing::kOn),
-        to_(backend_->device(), CudaEvent::Timing::kOn) {}
-
-  [[nodiscard]] double milliseconds(const std::function<void()>& work) const {
-    const Stream stream = backend_->context().stream;
-    from_.record(stream);
-    work();
-    to_.record(stream);
-    to_.synchronize();
-    return CudaEvent::milliseconds(from_, to_);
-  }
-  [[nodiscard]] CudaGraph capture(const std::function<void()>& work) const {
-    return CudaGraph::capture(backend_->device(), backend_->context().stream, work);
-  }
-  [[nodiscard]] double milliseconds(const CudaGraph& graph) const {
-    return milliseconds([&] { graph.launch(backend_->context().stream); });
-  }
-
- private:
-  BackendPtr backend_;
-  CudaEvent from_, to_;
-};
-
-/// Memory that is written to evict what the second-level cache holds.
-class CacheFlush {
- public:
-  explicit CacheFlush(const BackendPtr& backend) : backend_(backend) {
-    const DeviceGuard guard(backend->device().index);
-    DCASE_CUDA_CALL(cudaDeviceGetAttribute(&cache_bytes_, cudaDevAttrL2CacheSize, backend->device().index));
-    memory_ = Array<std::byte>(std::int64_t{2} * cache_bytes_, backend);
-  }
-  /// Whether operands of so many bytes would stay in the cache from call to call.
-  [[nodiscard]] bool needed(double bytes) const { return bytes < cache_bytes_; }
-  void operator()() const {
-    DCASE_CUDA_CALL(cudaMemsetAsync(memory_.view().data, 0, static_cast<std::size_t>(memory_.size()),
-                                    static_cast<cudaStream_t>(backend_->context().stream.handle)));
-  }
-
- private:
-  BackendPtr backend_;
-  int cache_bytes_ = 0;
-  Array<std::byte> memory_;
-};
-
-int calls_of_sample(double call_ms, double sample_ms) {
-  return static_cast<int>(std::clamp(std::ceil(sample_ms / std::max(call_ms, 1e-6)), 1.0, kMostCalls));
-}
-
-/// Samples of an operator: graphs of many calls, so that the host's time for a call does not count. Where operands fit
-/// the cache each call follows a flush, whose own time, from a graph of flushes alone, is taken off.
-std::vector<double> operation_samples(const std::function<void()>& call, const Cost& cost, const Clock& clock,
-                                      const CacheFlush& flush, int reps) {
-  const int calls = calls_of_sample(clock.milliseconds(call), kOperationSampleMs);
-  const bool cold = flush.needed(cost.bytes);
-  const CudaGraph work = clock.capture([&] {
-    for (int i = 0; i < calls; ++i) {
-      if (cold) flush();
-      call();
-    }
-  });
-  std::optional<CudaGraph> flushes;
-  if (cold) {
-    flushes = clock.capture([&] {
-      for (int i = 0; i < calls; ++i) flush();
-    });
-    (void)clock.milliseconds(*flushes);
-  }
-  (void)clock.milliseconds(work);
-  std::vector<double> samples;
-  for (int i = 0; i < reps; ++i) {
-    const double without = cold ? clock.milliseconds(*flushes) : 0;
-    samples.push_back((clock.milliseconds(work) - without) / calls);
-  }
-  return samples;
-}
-
-std::vector<double> whole_samples(const std::function<void()>& call, const Clock& clock, int reps) {
-  const int calls = calls_of_sample(clock.milliseconds(call), kWholeSampleMs);
-  std::vector<double> samples;
-  for (int i = 0; i < reps; ++i) {
-    samples.push_back(clock.milliseconds([&] {
-      for (int k = 0; k < calls; ++k) call();
-    }) / calls);
-  }
-  return samples;
-}
-
-/// Bytes read and written a second by the device's own copy, in units of 1e9.
-double copy_gigabytes(const BackendPtr& backend) {
-  const Array<std::byte> from(kCopyBytes, backend);
-  const Array<std::byte> to(kCopyBytes, backend);
-  const Clock clock(backend);
-  const auto copy = [&] { backend->copy(to.view().data, from.view().data, static_cast<std::size_t>(kCopyBytes)); };
-  double best = clock.milliseconds(copy);
-  for (int i = 0; i < 20; ++i) best = std::min(best, clock.milliseconds(copy));
-  return 2 * static_cast<double>(kCopyBytes) / best / 1e6;
 }
 
 class Runner {
@@ -204,26 +95,21 @@ class Runner {
       row.deterministic = same_bits(first, results(candidate.run));
       if (c.captured) {
         // The graph before the results: nothing may be put into the stream while it is made.
-        const Clock clock(backend);
-        const CudaGraph graph = clock.capture(candidate.run);
-        const Results captured = results([&] { graph.launch(backend->context().stream); });
+        const Stream stream = backend->context().stream;
+        const CudaGraph graph = CudaGraph::capture(backend->device(), stream, candidate.run);
+        const Results captured = results([&] { graph.launch(stream); });
         if (!same_bits(first, captured)) {
           row.deterministic = false;
           require_match("the result of a graph", largest_error(captured, first), p.bound);
         }
       }
-      if (!emulated_) row.samples = samples(c, p, candidate, backend);
+      if (emulated_) return row;
+      row.samples = c.captured ? operation_samples(candidate.run, p.cost, backend, options_.reps, kOperationSampleMs)
+                               : whole_samples(candidate.run, backend, options_.reps, kWholeSampleMs);
     } catch (const Mismatch& mismatch) {
       row.failure = mismatch.what();
     }
     return row;
-  }
-
-  [[nodiscard]] std::vector<double> samples(const DeviceCase& c, const Prepared& p, const Candidate& candidate,
-                                            const BackendPtr& backend) const {
-    const Clock clock(backend);
-    if (!c.captured) return whole_samples(candidate.run, clock, options_.reps);
-    return operation_samples(candidate.run, p.cost, clock, CacheFlush(backend), options_.reps);
   }
 
   const DeviceOptions& options_;

@@ -7,6 +7,7 @@
 
 #include "bench/app.hpp"
 #include "bench/cuda/measure.hpp"
+#include "bench/cuda/timing.hpp"
 #include "tests/support/test.hpp"
 
 using namespace dcase;
@@ -109,6 +110,26 @@ TEST_CASE("a kernel that leaves other bits in each run is reported") {
   const gpu::DeviceReport report = measure(c);
   CHECK(report.rows.at(0).failure.empty());
   CHECK_FALSE(report.rows.at(0).deterministic);
+}
+
+// The emulated device counts a microsecond an operation, whatever it does; an event is one, a graph's ends are two.
+TEST_CASE("a sample is the time of one call, without that of the flush in front of it") {
+  const BackendPtr backend = Backend::on({DeviceType::kCuda, 0});
+  const Tensor y({3}, backend);
+  const auto two_operations = [&] {
+    y.fill(1);
+    y.fill(2);
+  };
+  constexpr double kThreeCalls = 0.007;
+  const auto check_all = [](const std::vector<double>& samples, double expected) {
+    REQUIRE(samples.size() == 3);
+    for (const double ms : samples) CHECK(ms == Approx(expected));
+  };
+  // In the cache what is not the calls' is taken off, beyond it their number makes it small.
+  check_all(gpu::operation_samples(two_operations, {.bytes = 24}, backend, 3, kThreeCalls), 2e-3);
+  check_all(gpu::operation_samples(two_operations, {.bytes = 1e9}, backend, 3, kThreeCalls), (3 * 2 + 3) * 1e-3 / 3);
+  check_all(gpu::whole_samples(two_operations, backend, 3, kThreeCalls), (3 * 2 + 1) * 1e-3 / 3);
+  CHECK(gpu::copy_gigabytes(backend) == Approx(0x1p29 / 2e-3 / 1e6));
 }
 
 TEST_CASE("percentiles of samples, and rates from the median") {
