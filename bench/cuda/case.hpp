@@ -59,8 +59,8 @@ struct Prepared {
   std::function<void()> reset;        ///< before a call that is checked: outputs are as if never written
   std::function<Results()> read;      ///< what the last call left
   Results reference;                  ///< empty: the results of the last candidate, the simple kernel
-  double error = 0;  ///< already compared at a smaller size, `reference` and the last candidate are then not asked
-  bool compared = false;
+  bool compared = false;  ///< by prepare at a smaller size, with this error; nothing is asked of `reference` then
+  double error = 0;
   double bound = 0;  ///< of the relative error
   Cost cost;
 };

@@ -10,6 +10,7 @@
 #include "bench/cuda/timing.hpp"
 #include "engine/cuda/device.hpp"
 #include "engine/cuda/graph.hpp"
+#include "kernels/common/cuda_error.hpp"
 #include "kernels/conv2d/conv2d_weight_gradient.hpp"
 #include "kernels/conv_bn/conv_bn.hpp"
 #include "kernels/gru/gru.hpp"
@@ -46,6 +47,19 @@ bool same_bits(const Results& a, const Results& b) {
   });
 }
 
+/// A wrong result, or memory that does not suffice, is the row's; anything else that CUDA reports ends the run, since
+/// the device may be past use.
+void fails_alone(DeviceRow& row, const std::function<void()>& work) {
+  try {
+    work();
+  } catch (const CudaError& error) {
+    if (error.code() != cudaErrorMemoryAllocation) throw;
+    row.failure = error.what();
+  } catch (const std::runtime_error& error) {
+    row.failure = error.what();
+  }
+}
+
 class Runner {
  public:
   Runner(const DeviceOptions& options, bool emulated) : options_(options), emulated_(emulated) {}
@@ -56,19 +70,19 @@ class Runner {
     Meter meter(backend);
     Setting setting{.backend = backend, .context = backend->context(), .tiny = options_.tiny};
     setting.context.allocator = &meter;
-    std::vector<DeviceRow> rows;
     Prepared p;
-    try {
+    DeviceRow unprepared{.name = c.name, .variant = "all", .shape = c.shape, .cost = {}};
+    fails_alone(unprepared, [&] {
       p = c.prepare(setting);
       if (p.compared) require_match("the result at a small size", p.error, p.bound);
-    } catch (const Mismatch& mismatch) {
-      return {{.name = c.name, .variant = "product", .shape = c.shape, .failure = mismatch.what(), .cost = {}}};
-    }
-    if (!p.compared && p.reference.empty()) {
-      p.reset();
-      p.candidates.back().run();
-      p.reference = p.read();
-    }
+      if (!p.compared && p.reference.empty()) {
+        p.reset();
+        p.candidates.back().run();
+        p.reference = p.read();
+      }
+    });
+    if (!unprepared.failure.empty()) return {unprepared};
+    std::vector<DeviceRow> rows;
     for (const Candidate& candidate : p.candidates) {
       rows.push_back(measure(c, p, candidate, backend, meter));
     }
@@ -84,7 +98,7 @@ class Runner {
       run();
       return p.read();
     };
-    try {
+    fails_alone(row, [&] {
       meter.restart();
       const Results first = results(candidate.run);
       row.memory = c.captured ? meter.peak() : backend->memory().peak_in_use;
@@ -103,12 +117,10 @@ class Runner {
           require_match("the result of a graph", largest_error(captured, first), p.bound);
         }
       }
-      if (emulated_) return row;
+      if (emulated_) return;
       row.samples = c.captured ? operation_samples(candidate.run, p.cost, backend, options_.reps, kOperationSampleMs)
                                : whole_samples(candidate.run, backend, options_.reps, kWholeSampleMs);
-    } catch (const Mismatch& mismatch) {
-      row.failure = mismatch.what();
-    }
+    });
     return row;
   }
 

@@ -17,7 +17,8 @@ struct DeviceOptions {
   bool tiny = false;
 };
 
-/// A kernel whose result is wrong is a row with a failure and without a time. Throws what the device refuses.
+/// A kernel whose result is wrong, or a case that finds no memory, is a row with a failure and without a time. Throws
+/// CudaError for anything else that the device reports.
 [[nodiscard]] DeviceReport measure_on_device(const std::vector<DeviceCase>& cases, const DeviceOptions& options,
                                              std::ostream& err);
 

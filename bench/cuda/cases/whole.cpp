@@ -127,8 +127,8 @@ Prepared inference(std::int64_t items, std::int64_t frames, const Setting& s) {
           .reset = [state] { state->outputs = {}; },
           .read = [state, read] { return read(*state); },
           .reference = {},
-          .error = largest_error(first, read(*expected)),
           .compared = true,
+          .error = largest_error(first, read(*expected)),
           .bound = whole_bound(s.context.precision),
           .cost = {}};
 }

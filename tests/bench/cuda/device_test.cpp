@@ -95,6 +95,20 @@ TEST_CASE("a kernel that differs from the simple one fails, and is not timed") {
   }
 }
 
+TEST_CASE("a case that finds no memory fails alone") {
+  gpu::DeviceCase large = two_kernels(2, 2);
+  large.prepare = [](const gpu::Setting& s) -> gpu::Prepared {
+    const Tensor y({std::int64_t{1} << 40}, s.backend);
+    return {};
+  };
+  std::ostringstream err;
+  const gpu::DeviceReport report = gpu::measure_on_device(
+      {large, two_kernels(2, 2)}, {.device = {DeviceType::kCuda, 0}, .reps = 1, .tiny = true}, err);
+  REQUIRE(report.rows.size() == 3);
+  CHECK(report.rows[0].failure.find("memory") != std::string::npos);
+  CHECK(report.rows[1].failure.empty());
+}
+
 TEST_CASE("a kernel that leaves other bits in each run is reported") {
   gpu::DeviceCase c = two_kernels(2, 2);
   c.prepare = [prepare = c.prepare](const gpu::Setting& s) {
