@@ -23,12 +23,14 @@ struct Finished {
   std::string errors;  ///< stderr
 };
 
-/// One run of the program. `file_limit` bounds the size of files it may write (a full disk).
+/// One run of the program, or of another one. `file_limit` bounds the size of files it may write (a full disk);
+/// `environment` is added to the caller's: "NAME=VALUE".
 class Program {
  public:
-  Program(const TemporaryFolder& folder, std::vector<std::string> arguments, std::uint64_t file_limit = 0)
+  Program(const TemporaryFolder& folder, std::vector<std::string> arguments, std::uint64_t file_limit = 0,
+          const char* program = DCASE_PROGRAM, std::vector<std::string> environment = {})
       : out_(folder / "stdout.txt"), err_(folder / "stderr.txt") {
-    arguments.insert(arguments.begin(), DCASE_PROGRAM);
+    arguments.insert(arguments.begin(), program);
     std::vector<char*> argv;
     for (std::string& a : arguments) argv.push_back(a.data());
     argv.push_back(nullptr);
@@ -44,6 +46,7 @@ class Program {
         const rlimit limit{file_limit, file_limit};
         setrlimit(RLIMIT_FSIZE, &limit);
       }
+      for (std::string& variable : environment) putenv(variable.data());
       execv(argv[0], argv.data());
       _exit(127);
     }
