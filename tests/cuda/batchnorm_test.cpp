@@ -178,7 +178,7 @@ const Case kSmall[] = {
 
 }  // namespace
 
-TEST_CASE("cuda batchnorm: equals the double reference in every grouping and window", "[cuda]") {
+TEST_CASE("cuda batchnorm: equals the double reference in every grouping and window", "[cuda][batchnorm]") {
   const FreshRuntime fresh;
   for_each_schedule([] {
     for (const Case& s : kSmall) check_case(s);
@@ -186,7 +186,7 @@ TEST_CASE("cuda batchnorm: equals the double reference in every grouping and win
   for (const Case& s : kSmall) check_case(s, GradMode::kAdd);
 }
 
-TEST_CASE("cuda batchnorm: partial tiles are masked", "[cuda]") {
+TEST_CASE("cuda batchnorm: partial tiles are masked", "[cuda][batchnorm]") {
   const FreshRuntime fresh;
   // Columns that fill no block of lanes, rows that fill no batch, chunks that fill no grid.
   for (const Case& s : {Case{2, 1, 11, 47, 64, 1, 1, 1, true}, Case{1, 1, 23, 47, 33, 1, 1, 1, true},
@@ -196,7 +196,7 @@ TEST_CASE("cuda batchnorm: partial tiles are masked", "[cuda]") {
   }
 }
 
-TEST_CASE("cuda batchnorm: dropped pool columns count in statistics", "[cuda]") {
+TEST_CASE("cuda batchnorm: dropped pool columns count in statistics", "[cuda][batchnorm]") {
   const FreshRuntime fresh;
   const Case s{2, 1, 5, 11, 4, 2, 5, 1, true};
   Data<float> f(s);
@@ -221,7 +221,7 @@ TEST_CASE("cuda batchnorm: dropped pool columns count in statistics", "[cuda]") 
   CHECK(f.dx[map_index(f.dx.view(), 0, 1, 2, 10)] != 0);
 }
 
-TEST_CASE("cuda batchnorm: a mean far above the deviation costs no digits", "[cuda]") {
+TEST_CASE("cuda batchnorm: a mean far above the deviation costs no digits", "[cuda][batchnorm]") {
   const FreshRuntime fresh;
   for (const std::int64_t groups : {1, 2, 8}) {
     for (const double outlier : {30.0, 29.0, -1000.0}) {
@@ -251,7 +251,7 @@ TEST_CASE("cuda batchnorm: a mean far above the deviation costs no digits", "[cu
   }
 }
 
-TEST_CASE("cuda batchnorm: gradients may be left out, the rest stays the same bits", "[cuda]") {
+TEST_CASE("cuda batchnorm: gradients may be left out, the rest stays the same bits", "[cuda][batchnorm]") {
   const FreshRuntime fresh;
   for (const bool batch_statistics : {true, false}) {
     CAPTURE(batch_statistics);
@@ -284,7 +284,7 @@ TEST_CASE("cuda batchnorm: gradients may be left out, the rest stays the same bi
   }
 }
 
-TEST_CASE("cuda batchnorm: the same bits in every schedule; in place; NaN passes", "[cuda]") {
+TEST_CASE("cuda batchnorm: the same bits in every schedule; in place; NaN passes", "[cuda][batchnorm]") {
   const FreshRuntime fresh;
   const Case s{2, 1, 9, 15, 40, 1, 1, 1, true};
   Data<float> first(s);
@@ -321,7 +321,7 @@ TEST_CASE("cuda batchnorm: the same bits in every schedule; in place; NaN passes
   CHECK_FALSE(std::isnan(first.variance[16]));
 }
 
-TEST_CASE("cuda batchnorm: empty maps", "[cuda]") {
+TEST_CASE("cuda batchnorm: empty maps", "[cuda][batchnorm]") {
   const FreshRuntime fresh;
   const CudaContext context;
   const Case no_items{0, 1, 5, 7, 3, 2, 2, 1, true, false};
@@ -339,7 +339,7 @@ TEST_CASE("cuda batchnorm: empty maps", "[cuda]") {
   for (std::int64_t i = 0; i < brief.dx.size(); ++i) REQUIRE(brief.dx[i] == 0);
 }
 
-TEST_CASE("cuda batchnorm: running statistics equal the double reference", "[cuda]") {
+TEST_CASE("cuda batchnorm: running statistics equal the double reference", "[cuda][batchnorm]") {
   const FreshRuntime fresh;
   for_each_schedule([] {
     constexpr std::int64_t kChannels = 300;  // more than a block
@@ -382,7 +382,7 @@ TEST_CASE("cuda batchnorm: running statistics equal the double reference", "[cud
   });
 }
 
-TEST_CASE("cuda batchnorm: wrong arguments throw with the operator's name", "[cuda]") {
+TEST_CASE("cuda batchnorm: wrong arguments throw with the operator's name", "[cuda][batchnorm]") {
   const FreshRuntime fresh;
   const CudaContext context;
   const Case s{2, 1, 5, 7, 3, 2, 2, 1, true};

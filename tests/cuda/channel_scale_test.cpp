@@ -132,7 +132,7 @@ const Sizes kSmall[] = {{2, 5, 3}, {1, 1, 1}, {3, 7, 8}, {3, 7, 8, 1}, {2, 0, 4}
 
 }  // namespace
 
-TEST_CASE("cuda channel_scale: equals the double reference", "[cuda]") {
+TEST_CASE("cuda channel_scale: equals the double reference", "[cuda][elementwise]") {
   const FreshRuntime fresh;
   for_each_schedule([] {
     for (const Sizes& s : kSmall) check_sizes(s, GradMode::kSet);
@@ -144,7 +144,8 @@ TEST_CASE("cuda channel_scale: equals the double reference", "[cuda]") {
   check_sizes({1, 31, 67}, GradMode::kSet);
 }
 
-TEST_CASE("cuda channel_scale: the same bits in every schedule, in place, without some gradients", "[cuda]") {
+TEST_CASE("cuda channel_scale: the same bits in every schedule, in place, without some gradients",
+          "[cuda][elementwise]") {
   const FreshRuntime fresh;
   const Sizes sizes{2, 301, 36};
   for (const bool tail : {false, true}) {
@@ -200,7 +201,7 @@ TEST_CASE("cuda channel_scale: the same bits in every schedule, in place, withou
   }
 }
 
-TEST_CASE("cuda channel_scale: wrong shapes throw with the operator's name", "[cuda]") {
+TEST_CASE("cuda channel_scale: wrong shapes throw with the operator's name", "[cuda][elementwise]") {
   const FreshRuntime fresh;
   const CudaContext context;
   Data<float> d({2, 5, 3});

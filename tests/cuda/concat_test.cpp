@@ -72,7 +72,7 @@ void check_repeat(std::int64_t n, std::int64_t t, std::int64_t f, std::int64_t t
 
 }  // namespace
 
-TEST_CASE("cuda concat: joins, parts and repeats are those of the CPU", "[cuda]") {
+TEST_CASE("cuda concat: joins, parts and repeats are those of the CPU", "[cuda][elementwise]") {
   const FreshRuntime fresh;
   for_each_schedule([] {
     check_concat(5, 3, 4, 0);
@@ -94,7 +94,7 @@ TEST_CASE("cuda concat: joins, parts and repeats are those of the CPU", "[cuda]"
   check_repeat(1, 31, 67, 8, 0);
 }
 
-TEST_CASE("cuda concat: one part alone; wrong shapes throw with the operator's name", "[cuda]") {
+TEST_CASE("cuda concat: one part alone; wrong shapes throw with the operator's name", "[cuda][elementwise]") {
   const FreshRuntime fresh;
   const CudaContext context;
   Buffer<float> dy{5, 7};

@@ -121,7 +121,8 @@ Names check(const Case& c, Precision precision) {
 
 }  // namespace
 
-TEST_CASE("cuda conv2d: awkward shapes, both gradient modes and every precision equal the reference", "[cuda]") {
+TEST_CASE("cuda conv2d: awkward shapes, both gradient modes and every precision equal the reference",
+          "[cuda][conv2d]") {
   const FreshRuntime fresh;
   for_each_schedule([] {
     for (const Precision precision : kPrecisions) {
@@ -141,7 +142,8 @@ TEST_CASE("cuda conv2d: awkward shapes, both gradient modes and every precision 
   }
 }
 
-TEST_CASE("cuda conv2d: the halo kernel equals the reference over partial tiles, stages and columns", "[cuda]") {
+TEST_CASE("cuda conv2d: the halo kernel equals the reference over partial tiles, stages and columns",
+          "[cuda][conv2d]") {
   const FreshRuntime fresh;
   for_each_schedule([] {
     for (const Precision precision : {Precision::kTf32, Precision::kBf16}) {
@@ -166,7 +168,7 @@ TEST_CASE("cuda conv2d: the halo kernel equals the reference over partial tiles,
   }
 }
 
-TEST_CASE("cuda conv2d: the first layer's kernel equals the reference over partial tiles", "[cuda]") {
+TEST_CASE("cuda conv2d: the first layer's kernel equals the reference over partial tiles", "[cuda][conv2d]") {
   const FreshRuntime fresh;
   for_each_schedule([] {
     const Names names = check({{.N = 1, .Ci = 1, .M = 5, .T = 33, .Co = 12}}, Precision::kFp32);
@@ -180,7 +182,8 @@ TEST_CASE("cuda conv2d: the first layer's kernel equals the reference over parti
   CHECK(!ran(check({{.N = 1, .Ci = 1, .M = 9, .T = 3, .Co = 6}}, Precision::kFp32), "forward one_channel"));
 }
 
-TEST_CASE("cuda conv2d: the tiled kernel equals the reference over partial tiles, stages and columns", "[cuda]") {
+TEST_CASE("cuda conv2d: the tiled kernel equals the reference over partial tiles, stages and columns",
+          "[cuda][conv2d]") {
   const FreshRuntime fresh;
   for_each_schedule([] {
     for (const Precision precision : kPrecisions) {
@@ -194,7 +197,7 @@ TEST_CASE("cuda conv2d: the tiled kernel equals the reference over partial tiles
   }
 }
 
-TEST_CASE("cuda conv2d: the halo kernel's accesses to shared memory have no bank conflicts", "[cuda]") {
+TEST_CASE("cuda conv2d: the halo kernel's accesses to shared memory have no bank conflicts", "[cuda][conv2d]") {
   CHECK(cuda::kHaloInputPlaces % 8 == 0);  // both buffers start at the same bank
   for (int warp = 0; warp < 8; ++warp) {
     CHECK(conflict_free([&](int lane) {
@@ -211,7 +214,7 @@ TEST_CASE("cuda conv2d: the halo kernel's accesses to shared memory have no bank
   }
 }
 
-TEST_CASE("cuda conv2d: the tiled kernel's accesses to shared memory have no bank conflicts", "[cuda]") {
+TEST_CASE("cuda conv2d: the tiled kernel's accesses to shared memory have no bank conflicts", "[cuda][conv2d]") {
   CHECK(cuda::kTiledInputPlaces % 8 == 0);
   CHECK((cuda::kTiledInputPlaces + cuda::kTiledWeightPlaces) % 8 == 0);
   for (int warp = 0; warp < 8; ++warp) {
@@ -241,7 +244,7 @@ TEST_CASE("cuda conv2d: the tiled kernel's accesses to shared memory have no ban
   }
 }
 
-TEST_CASE("cuda conv2d: empty maps and empty sums", "[cuda]") {
+TEST_CASE("cuda conv2d: empty maps and empty sums", "[cuda][conv2d]") {
   const FreshRuntime fresh;
   const CudaContext context;
   Buffer<float> y({1, 1, 3, 4, 2}), dx({1, 1, 3, 4, 5}), w({2, 5, 3, 3});
@@ -260,7 +263,7 @@ TEST_CASE("cuda conv2d: empty maps and empty sums", "[cuda]") {
 }
 
 TEST_CASE("cuda conv2d: the product runs the first variant that takes the shape, and its plan is channels-last",
-          "[cuda]") {
+          "[cuda][conv2d]") {
   const FreshRuntime fresh;
   const CudaContext context;
   const Conv2dShape shape{.N = 1, .Ci = 3, .M = 4, .T = 5, .Co = 6, .stride_m = 2, .stride_t = 2};
@@ -281,7 +284,7 @@ TEST_CASE("cuda conv2d: the product runs the first variant that takes the shape,
   CHECK(std::equal(y.view().data, y.view().data + y.size(), expected.view().data));
 }
 
-TEST_CASE("cuda conv1d: is conv2d on maps of one row", "[cuda]") {
+TEST_CASE("cuda conv1d: is conv2d on maps of one row", "[cuda][conv2d]") {
   const FreshRuntime fresh;
   const CudaContext context;
   const CpuContext cpu;
@@ -305,7 +308,7 @@ TEST_CASE("cuda conv1d: is conv2d on maps of one row", "[cuda]") {
   }
 }
 
-TEST_CASE("cuda conv2d: arguments that do not agree are refused by name", "[cuda]") {
+TEST_CASE("cuda conv2d: arguments that do not agree are refused by name", "[cuda][conv2d]") {
   const FreshRuntime fresh;
   const CudaContext context;
   Buffer<float> memory({4096});

@@ -162,7 +162,7 @@ constexpr Conv2dShape kFirstWide{.N = 1, .Ci = 1, .M = 3, .T = 37, .Co = 52};
 }  // namespace
 
 TEST_CASE("cuda conv2d_weight_gradient: every kernel equals the double loops, the same bits in every schedule",
-          "[cuda]") {
+          "[cuda][conv2d]") {
   const FreshRuntime fresh;
   const Case cases[] = {{kOdd, kAdd}, {kNarrow, kSet, 2}, {kStrided},        {kSequence, kAdd, 1},
                         {kEven},      {kFirst, kSet, 2},  {kFirstWide, kAdd}};
@@ -178,7 +178,7 @@ TEST_CASE("cuda conv2d_weight_gradient: every kernel equals the double loops, th
   }
 }
 
-TEST_CASE("cuda conv2d_weight_gradient: sizes of the models, single pixels, unaligned maps", "[cuda]") {
+TEST_CASE("cuda conv2d_weight_gradient: sizes of the models, single pixels, unaligned maps", "[cuda][conv2d]") {
   const FreshRuntime fresh;
   const Case cases[] = {
       {{.N = 1, .Ci = 1, .M = 1, .T = 1, .Co = 1}},
@@ -198,12 +198,12 @@ TEST_CASE("cuda conv2d_weight_gradient: sizes of the models, single pixels, unal
   for (const Case& c : cases) Problem(c).check_variants();
 }
 
-TEST_CASE("cuda conv2d_weight_gradient: more tiles in one division than are summed in a row", "[cuda]") {
+TEST_CASE("cuda conv2d_weight_gradient: more tiles in one division than are summed in a row", "[cuda][conv2d]") {
   const FreshRuntime fresh;
   Problem({{.N = 2, .Ci = 2, .M = 40, .T = 251, .Co = 3}, kAdd, 1}).check_variants();
 }
 
-TEST_CASE("cuda conv2d_weight_gradient: the kernel follows the precision", "[cuda]") {
+TEST_CASE("cuda conv2d_weight_gradient: the kernel follows the precision", "[cuda][conv2d]") {
   const FreshRuntime fresh;
   Problem problem({kNarrow});
   auto results = problem.check_variants();
@@ -214,7 +214,7 @@ TEST_CASE("cuda conv2d_weight_gradient: the kernel follows the precision", "[cud
   CHECK(first.check_front(Precision::kBf16) == first.check_variants()["one_channel"]);
 }
 
-TEST_CASE("cuda conv2d_weight_gradient: no pixels give zeros, no weights nothing", "[cuda]") {
+TEST_CASE("cuda conv2d_weight_gradient: no pixels give zeros, no weights nothing", "[cuda][conv2d]") {
   const FreshRuntime fresh;
   for (const Precision precision : kPrecisions) {
     for (const GradMode mode : {kSet, kAdd}) {
@@ -226,7 +226,7 @@ TEST_CASE("cuda conv2d_weight_gradient: no pixels give zeros, no weights nothing
   }
 }
 
-TEST_CASE("cuda conv2d_weight_gradient: sizes that int does not hold", "[cuda]") {
+TEST_CASE("cuda conv2d_weight_gradient: sizes that int does not hold", "[cuda][conv2d]") {
   const FreshRuntime fresh;
   // A stride beyond what the tiled kernels count: one row of outputs, by the simple kernel.
   Conv2dShape far = kOdd;
@@ -241,7 +241,7 @@ TEST_CASE("cuda conv2d_weight_gradient: sizes that int does not hold", "[cuda]")
                     "conv2d_weight_gradient: T is 2147483648, at most 2147483647");
 }
 
-TEST_CASE("cuda conv2d_weight_gradient: x is normalized on the way, padding is not", "[cuda]") {
+TEST_CASE("cuda conv2d_weight_gradient: x is normalized on the way, padding is not", "[cuda][conv2d][conv_bn]") {
   const FreshRuntime fresh;
   Problem odd({kOdd, kAdd}, true);
   Problem narrow({kNarrow}, true);
@@ -322,7 +322,7 @@ void check_banks(int store) {
 
 }  // namespace
 
-TEST_CASE("cuda conv2d_weight_gradient: shared memory without bank conflicts", "[cuda]") {
+TEST_CASE("cuda conv2d_weight_gradient: shared memory without bank conflicts", "[cuda][conv2d]") {
   using enum cuda::weight_gradient::ConvOperands;
   check_banks<cuda::weight_gradient::WeightGradientTile<kBf16, 64, 3>>(1);
   check_banks<cuda::weight_gradient::WeightGradientTile<kBf16, 16, 3>>(1);

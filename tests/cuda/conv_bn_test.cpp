@@ -119,7 +119,7 @@ Names check_forward(const Case& c, Precision precision) {
 
 }  // namespace
 
-TEST_CASE("cuda conv_bn: outputs and statistics of every variant equal the reference", "[cuda]") {
+TEST_CASE("cuda conv_bn: outputs and statistics of every variant equal the reference", "[cuda][conv_bn]") {
   const FreshRuntime fresh;
   for_each_schedule([] {
     for (const Precision precision : kPrecisions) {
@@ -141,7 +141,7 @@ TEST_CASE("cuda conv_bn: outputs and statistics of every variant equal the refer
   }
 }
 
-TEST_CASE("cuda conv_bn: padding is zero after the activation", "[cuda]") {
+TEST_CASE("cuda conv_bn: padding is zero after the activation", "[cuda][conv_bn]") {
   const FreshRuntime fresh;
   // x = 0, act(x) = shift = 1, w = 1: an output counts the taps inside the map. All numbers are exact.
   constexpr std::int64_t C = 8, M = 4, T = 5;
@@ -173,7 +173,7 @@ TEST_CASE("cuda conv_bn: padding is zero after the activation", "[cuda]") {
   }
 }
 
-TEST_CASE("cuda conv_bn: partial tiles are masked in the sums", "[cuda]") {
+TEST_CASE("cuda conv_bn: partial tiles are masked in the sums", "[cuda][conv_bn]") {
   const FreshRuntime fresh;
   // 17 x 18 leaves tiles of 1 x 16, 16 x 2 and 1 x 2 whose other positions have sums of their own, from the halo.
   for (const Precision precision : kPrecisions) {
@@ -199,7 +199,7 @@ TEST_CASE("cuda conv_bn: partial tiles are masked in the sums", "[cuda]") {
   }
 }
 
-TEST_CASE("cuda conv_bn: statistics keep the variance where the mean is large", "[cuda]") {
+TEST_CASE("cuda conv_bn: statistics keep the variance where the mean is large", "[cuda][conv_bn]") {
   const FreshRuntime fresh;
   // One tap of weight 1 hands x through: mean 1000, deviation about 0.6. Sums of squares about zero in float would
   // lose the variance.
@@ -293,7 +293,7 @@ Names check_backward(const Case& c, Precision precision) {
 
 }  // namespace
 
-TEST_CASE("cuda conv_bn: backward through activation and normalisation equals the reference", "[cuda]") {
+TEST_CASE("cuda conv_bn: backward through activation and normalisation equals the reference", "[cuda][conv_bn]") {
   const FreshRuntime fresh;
   for_each_schedule([] {
     for (const Precision precision : kPrecisions)
@@ -308,7 +308,8 @@ TEST_CASE("cuda conv_bn: backward through activation and normalisation equals th
   }
 }
 
-TEST_CASE("cuda conv_bn: weight gradients of an input that is normalised on the way equal the reference", "[cuda]") {
+TEST_CASE("cuda conv_bn: weight gradients of an input that is normalised on the way equal the reference",
+          "[cuda][conv_bn]") {
   const FreshRuntime fresh;
   const CpuContext cpu;
   Both x({2, 1, 5, 17, 6}, "x"), dy({2, 1, 5, 17, 9}, "dy"), dw({9, 6, 3, 3}, "dw");
@@ -346,7 +347,7 @@ TEST_CASE("cuda conv_bn: weight gradients of an input that is normalised on the 
   check_close("dw on the CPU", dw.f.view(), dw.d.view(), 2e-5, 1e-6);
 }
 
-TEST_CASE("cuda conv_bn: inference with folded weights equals the reference", "[cuda]") {
+TEST_CASE("cuda conv_bn: inference with folded weights equals the reference", "[cuda][conv_bn]") {
   const FreshRuntime fresh;
   const CpuContext cpu;
   for_each_schedule([&] {
@@ -392,7 +393,7 @@ TEST_CASE("cuda conv_bn: inference with folded weights equals the reference", "[
 }
 
 TEST_CASE("cuda conv_bn: the product runs the first variant, two runs give the same bits, wrong maps are refused",
-          "[cuda]") {
+          "[cuda][conv_bn]") {
   const FreshRuntime fresh;
   const CudaContext context(Precision::kBf16);
   Buffer<float> x({1, 1, 17, 5, 16}), w({16, 16, 3, 3});

@@ -175,7 +175,7 @@ int worst_bank(int lanes, int count, const Word& word) {
 
 }  // namespace
 
-TEST_CASE("cuda gru: every kernel equals the reference in every schedule", "[cuda]") {
+TEST_CASE("cuda gru: every kernel equals the reference in every schedule", "[cuda][gru]") {
   const FreshRuntime fresh;
   for_each_schedule([] {
     check({.N = 2, .T = 3, .F = 3, .H = 7}, Precision::kFp32);
@@ -186,7 +186,7 @@ TEST_CASE("cuda gru: every kernel equals the reference in every schedule", "[cud
   });
 }
 
-TEST_CASE("cuda gru: every kernel equals the reference at more sizes", "[cuda]") {
+TEST_CASE("cuda gru: every kernel equals the reference at more sizes", "[cuda][gru]") {
   const FreshRuntime fresh;
   struct Run {
     GruCase c;
@@ -204,7 +204,7 @@ TEST_CASE("cuda gru: every kernel equals the reference at more sizes", "[cuda]")
   check_kernel(kMma, {.N = 9, .T = 3, .F = 3, .H = 256}, Precision::kBf16, 0);
 }
 
-TEST_CASE("cuda gru: more units than a block has threads", "[cuda]") {
+TEST_CASE("cuda gru: more units than a block has threads", "[cuda][gru]") {
   const FreshRuntime fresh;
   const GruCase c{.N = 1, .T = 2, .F = 1, .H = 1027};
   GruArrays<float> actual(c);
@@ -224,7 +224,7 @@ TEST_CASE("cuda gru: more units than a block has threads", "[cuda]") {
   }
 }
 
-TEST_CASE("cuda gru: the same bits in every schedule, with and without optional outputs", "[cuda]") {
+TEST_CASE("cuda gru: the same bits in every schedule, with and without optional outputs", "[cuda][gru]") {
   const FreshRuntime fresh;
   const GruCase c{.N = 3, .T = 4, .F = 5, .H = 20};
   for (const Precision precision : {Precision::kFp32, Precision::kBf16}) {
@@ -258,7 +258,7 @@ TEST_CASE("cuda gru: the same bits in every schedule, with and without optional 
   }
 }
 
-TEST_CASE("cuda gru: gates that are fully open or shut", "[cuda]") {
+TEST_CASE("cuda gru: gates that are fully open or shut", "[cuda][gru]") {
   const FreshRuntime fresh;
   const GruCase c{.N = 2, .T = 3, .F = 5, .H = 9};
   GruArrays<double> expected(c);
@@ -283,7 +283,7 @@ TEST_CASE("cuda gru: gates that are fully open or shut", "[cuda]") {
   }
 }
 
-TEST_CASE("cuda gru: gradients that are absent are left out", "[cuda]") {
+TEST_CASE("cuda gru: gradients that are absent are left out", "[cuda][gru]") {
   const FreshRuntime fresh;
   const CudaContext context;
   const GruCase c{.N = 2, .T = 5, .F = 3, .H = 4};
@@ -306,7 +306,7 @@ TEST_CASE("cuda gru: gradients that are absent are left out", "[cuda]") {
   CHECK(equal(none.dx.view(), all.dx.view()));
 }
 
-TEST_CASE("cuda gru: no sequences and no frames", "[cuda]") {
+TEST_CASE("cuda gru: no sequences and no frames", "[cuda][gru]") {
   const FreshRuntime fresh;
   for (const GruCase& c : {GruCase{.N = 0, .T = 3, .F = 4, .H = 5}, GruCase{.N = 2, .T = 0, .F = 4, .H = 5}}) {
     for (std::size_t v = 0; v < cuda::gru_forward_variants().size(); ++v) {
@@ -324,7 +324,7 @@ TEST_CASE("cuda gru: no sequences and no frames", "[cuda]") {
   }
 }
 
-TEST_CASE("cuda gru: the kernel is chosen by size, precision and device", "[cuda]") {
+TEST_CASE("cuda gru: the kernel is chosen by size, precision and device", "[cuda][gru]") {
   const FreshRuntime fresh;
   const auto chosen = [](std::int64_t H, Precision precision) {
     GruArrays<float> a({.N = 1, .T = 1, .F = 1, .H = H});
@@ -346,7 +346,7 @@ TEST_CASE("cuda gru: the kernel is chosen by size, precision and device", "[cuda
 #endif
 }
 
-TEST_CASE("cuda gru: sizes that do not agree throw with the operator's name", "[cuda]") {
+TEST_CASE("cuda gru: sizes that do not agree throw with the operator's name", "[cuda][gru]") {
   const FreshRuntime fresh;
   const CudaContext context;
   GruArrays<float> a({.N = 2, .T = 5, .F = 3, .H = 4});
@@ -368,7 +368,7 @@ TEST_CASE("cuda gru: sizes that do not agree throw with the operator's name", "[
   CHECK_THROWS_WITH(gru_forward<float>(forward, context), "gru_forward: H is 3073, at most 3072");
 }
 
-TEST_CASE("cuda gru: shared memory is read and written without bank conflicts", "[cuda]") {
+TEST_CASE("cuda gru: shared memory is read and written without bank conflicts", "[cuda][gru]") {
   // ldmatrix and 16-byte loads go through in phases of eight lanes, 128 bytes each.
   for (const int columns : {32, 64, 128, 256, 3 * 32, 3 * 64, 3 * 128, 3 * 256}) {
     for (int first = 0; first < columns; first += 32) {

@@ -123,7 +123,7 @@ void check_loss(std::int64_t n, std::int64_t t, std::int64_t t2, std::int64_t k,
 
 }  // namespace
 
-TEST_CASE("cuda losses: loss and gradient equal the double reference", "[cuda]") {
+TEST_CASE("cuda losses: loss and gradient equal the double reference", "[cuda][bce][softmax_xent]") {
   const FreshRuntime fresh;
   const auto all = [](bool weighted) {
     check_loss<OfProbabilities>(5, 7, 9, 3, 0.02, 0.98, weighted);
@@ -143,7 +143,7 @@ TEST_CASE("cuda losses: loss and gradient equal the double reference", "[cuda]")
   check_loss<OfSoftmax>(40, 1, 1, 70, -5, 5, true);
 }
 
-TEST_CASE("cuda losses: the same bits in every schedule", "[cuda]") {
+TEST_CASE("cuda losses: the same bits in every schedule", "[cuda][bce][softmax_xent]") {
   const FreshRuntime fresh;
   const auto same = [](auto run, std::int64_t n, std::int64_t t, std::int64_t k) {
     Data<float> first(n, t, t, k, 0.02, 0.98);
@@ -159,7 +159,7 @@ TEST_CASE("cuda losses: the same bits in every schedule", "[cuda]") {
   same([](Data<float>& d) { return on_device<OfSoftmax>(d, true); }, 40, 1, 70);
 }
 
-TEST_CASE("cuda losses: saturated probabilities and logits", "[cuda]") {
+TEST_CASE("cuda losses: saturated probabilities and logits", "[cuda][bce][softmax_xent]") {
   const FreshRuntime fresh;
   Data<float> d(1, 1, 1, 4, 0, 1);
   const auto set = [](Buffer<float>& b, std::array<float, 4> values) {
@@ -188,7 +188,8 @@ TEST_CASE("cuda losses: saturated probabilities and logits", "[cuda]") {
   }
 }
 
-TEST_CASE("cuda losses: masked items count for nothing, wrong weights make everything NaN", "[cuda]") {
+TEST_CASE("cuda losses: masked items count for nothing, wrong weights make everything NaN",
+          "[cuda][bce][softmax_xent]") {
   const FreshRuntime fresh;
   const auto masked = [](auto run) {
     Data<float> d(3, 1, 1, 4, 0.02, 0.98);
@@ -223,7 +224,7 @@ TEST_CASE("cuda losses: masked items count for nothing, wrong weights make every
   CHECK((no_frames.dx[0] == 0 && no_frames.dx[11] == 0));
 }
 
-TEST_CASE("cuda softmax: equals the double reference, in place too", "[cuda]") {
+TEST_CASE("cuda softmax: equals the double reference, in place too", "[cuda][softmax_xent]") {
   const FreshRuntime fresh;
   for_each_schedule([] {
     for (const auto& [n, k] : {std::pair<std::int64_t, std::int64_t>{5, 7}, {2, 1}, {11, 33}, {0, 3}}) {
@@ -249,7 +250,7 @@ TEST_CASE("cuda softmax: equals the double reference, in place too", "[cuda]") {
   });
 }
 
-TEST_CASE("cuda losses: wrong shapes throw with the operator's name", "[cuda]") {
+TEST_CASE("cuda losses: wrong shapes throw with the operator's name", "[cuda][bce][softmax_xent]") {
   const FreshRuntime fresh;
   const CudaContext context;
   Buffer<float> host{3, 4};

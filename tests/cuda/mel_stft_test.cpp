@@ -118,7 +118,7 @@ void compare_with_reference(const MelParameters& p, std::int64_t N, std::int64_t
 
 }  // namespace
 
-TEST_CASE("cuda mel_stft: both kernels equal the double reference", "[cuda]") {
+TEST_CASE("cuda mel_stft: both kernels equal the double reference", "[cuda][mel_stft]") {
   const FreshRuntime fresh;
   for_each_schedule([] {
     compare_with_reference(other_parameters(), 2, 100, 0, 3, true);
@@ -137,7 +137,7 @@ TEST_CASE("cuda mel_stft: both kernels equal the double reference", "[cuda]") {
   compare_with_reference({.window = 1026, .mels = 4}, 1, 700, 1, 1, true);  // one beyond the tuned kernel
 }
 
-TEST_CASE("cuda mel_stft: stored reference signals", "[cuda]") {
+TEST_CASE("cuda mel_stft: stored reference signals", "[cuda][mel_stft]") {
   struct Signal {
     const char* name;
     double log_tolerance;
@@ -183,7 +183,7 @@ TEST_CASE("cuda mel_stft: stored reference signals", "[cuda]") {
   }
 }
 
-TEST_CASE("cuda mel_stft: bits depend on no other frame, on no batch and on no sample type", "[cuda]") {
+TEST_CASE("cuda mel_stft: bits depend on no other frame, on no batch and on no sample type", "[cuda][mel_stft]") {
   const FreshRuntime fresh;
   const CudaContext context;
   const MelTables tables;
@@ -243,7 +243,8 @@ TEST_CASE("cuda mel_stft: bits depend on no other frame, on no batch and on no s
   CHECK(different == 0);
 }
 
-TEST_CASE("cuda mel_stft: NaN and infinity touch their frames only, denormal power has its logarithm", "[cuda]") {
+TEST_CASE("cuda mel_stft: NaN and infinity touch their frames only, denormal power has its logarithm",
+          "[cuda][mel_stft]") {
   const FreshRuntime fresh;
   const CudaContext context;
   const MelTables tables;
@@ -273,7 +274,7 @@ TEST_CASE("cuda mel_stft: NaN and infinity touch their frames only, denormal pow
   }
 }
 
-TEST_CASE("cuda mel_stft: statistics and normalisation of rows", "[cuda]") {
+TEST_CASE("cuda mel_stft: statistics and normalisation of rows", "[cuda][mel_stft]") {
   const FreshRuntime fresh;
   const std::int64_t M = 9;  // more than the warps of a block
   const std::int64_t T = 75;
@@ -342,7 +343,7 @@ TEST_CASE("cuda mel_stft: statistics and normalisation of rows", "[cuda]") {
   });
 }
 
-TEST_CASE("cuda mel_stft: one copy of the tables serves all who share them", "[cuda]") {
+TEST_CASE("cuda mel_stft: one copy of the tables serves all who share them", "[cuda][mel_stft]") {
   const FreshRuntime fresh;
   const CudaStream stream(kGpu);
   DeviceArena arena(kGpu, stream.handle());
@@ -370,7 +371,7 @@ TEST_CASE("cuda mel_stft: one copy of the tables serves all who share them", "[c
   CHECK(arena.statistics().bytes_in_use == 0);
 }
 
-TEST_CASE("cuda mel_stft: nothing to do, and wrong arguments", "[cuda]") {
+TEST_CASE("cuda mel_stft: nothing to do, and wrong arguments", "[cuda][mel_stft]") {
   const FreshRuntime fresh;
   const CudaContext context;
   const MelTables tables;
@@ -401,7 +402,7 @@ TEST_CASE("cuda mel_stft: nothing to do, and wrong arguments", "[cuda]") {
   CHECK_THROWS_AS(mel_repeat({.x = View<const float>(p, {128, 0}), .y = device.view()}, context), Error);
 }
 
-TEST_CASE("cuda mel_stft: no two lanes of an access share a bank", "[cuda]") {
+TEST_CASE("cuda mel_stft: no two lanes of an access share a bank", "[cuda][mel_stft]") {
   // Words of 4 bytes: one bank each of 32. Pairs go in two halves of the warp.
   const auto banks = [](auto address, int lanes, int words) {
     std::set<int> used;

@@ -9,7 +9,7 @@
 
 namespace dcase::test {
 
-TEST_CASE("cuda mixup: items mixed with those of the permutation", "[cuda]") {
+TEST_CASE("cuda mixup: items mixed with those of the permutation", "[cuda][mixup]") {
   const FreshRuntime fresh;
   for_each_schedule([] {
     for (const std::int64_t width : {1, 0, 35, 36, 2500}) {
@@ -42,7 +42,8 @@ TEST_CASE("cuda mixup: items mixed with those of the permutation", "[cuda]") {
   });
 }
 
-TEST_CASE("cuda mixup: an index that is none of the batch makes its item NaN, and wrong shapes throw", "[cuda]") {
+TEST_CASE("cuda mixup: an index that is none of the batch makes its item NaN, and wrong shapes throw",
+          "[cuda][mixup]") {
   const FreshRuntime fresh;
   const CudaContext context;
   Buffer<float> x{3, 8};
@@ -64,7 +65,7 @@ TEST_CASE("cuda mixup: an index that is none of the batch makes its item NaN, an
                     "mixup: x has shape [3,8], y [8,3]");
 }
 
-TEST_CASE("cuda sgd: five steps equal the double reference", "[cuda]") {
+TEST_CASE("cuda sgd: five steps equal the double reference", "[cuda][sgd]") {
   const FreshRuntime fresh;
   struct Kind {
     double momentum;

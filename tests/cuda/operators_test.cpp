@@ -53,7 +53,7 @@ void compare_elementwise(const char* what, const OnGpu& gpu, const OnHost& host,
 
 }  // namespace
 
-TEST_CASE("cuda elementwise: equals the double reference", "[cuda]") {
+TEST_CASE("cuda elementwise: equals the double reference", "[cuda][elementwise]") {
   const FreshRuntime fresh;
   for_each_schedule([] {
     // Operators of x, then of (y, dy) with both gradient modes.
@@ -96,7 +96,7 @@ TEST_CASE("cuda elementwise: equals the double reference", "[cuda]") {
   }
 }
 
-TEST_CASE("cuda elementwise: a factor from memory, and rounding from double", "[cuda]") {
+TEST_CASE("cuda elementwise: a factor from memory, and rounding from double", "[cuda][elementwise]") {
   const FreshRuntime fresh;
   for_each_schedule([] {
     const CudaContext context;
@@ -126,7 +126,7 @@ TEST_CASE("cuda elementwise: a factor from memory, and rounding from double", "[
   });
 }
 
-TEST_CASE("cuda elementwise: NaN stays, wrong shapes are refused by name", "[cuda]") {
+TEST_CASE("cuda elementwise: NaN stays, wrong shapes are refused by name", "[cuda][elementwise]") {
   const FreshRuntime fresh;
   const CudaContext context;
   Buffer<float> x({4});
@@ -141,7 +141,7 @@ TEST_CASE("cuda elementwise: NaN stays, wrong shapes are refused by name", "[cud
                     "relu_forward: x has shape [4], y has [3]");
 }
 
-TEST_CASE("cuda dropout: the mask is that of the CPU, bit for bit", "[cuda]") {
+TEST_CASE("cuda dropout: the mask is that of the CPU, bit for bit", "[cuda][elementwise]") {
   const FreshRuntime fresh;
   const CpuContext cpu;
   for_each_schedule([&] {
@@ -172,7 +172,7 @@ TEST_CASE("cuda dropout: the mask is that of the CPU, bit for bit", "[cuda]") {
   });
 }
 
-TEST_CASE("cuda adam: five steps equal the double reference", "[cuda]") {
+TEST_CASE("cuda adam: five steps equal the double reference", "[cuda][adam]") {
   const FreshRuntime fresh;
   const CpuContext cpu;
   for_each_schedule([&] {
@@ -210,7 +210,7 @@ TEST_CASE("cuda adam: five steps equal the double reference", "[cuda]") {
   });
 }
 
-TEST_CASE("cuda reduce: sums, means, norms and the search for NaN equal the double reference", "[cuda]") {
+TEST_CASE("cuda reduce: sums, means, norms and the search for NaN equal the double reference", "[cuda][reduce]") {
   const FreshRuntime fresh;
   const CpuContext cpu;
   for_each_schedule([&] {
@@ -326,7 +326,7 @@ constexpr double kFp32Error = 1e-6;
 
 }  // namespace
 
-TEST_CASE("cuda gemm: every layout, mode, tail and precision equals the double reference", "[cuda]") {
+TEST_CASE("cuda gemm: every layout, mode, tail and precision equals the double reference", "[cuda][gemm]") {
   const FreshRuntime fresh;
   struct Rounding {
     Precision precision;

@@ -62,7 +62,7 @@ void check_pool(const Case& s, GradMode mode) {
 
 }  // namespace
 
-TEST_CASE("cuda pool2d: equals the double reference in every grouping and window", "[cuda]") {
+TEST_CASE("cuda pool2d: equals the double reference in every grouping and window", "[cuda][pool2d]") {
   const FreshRuntime fresh;
   for_each_schedule([] {
     for (const Case& s : kSmall) check_pool(s, GradMode::kSet);
@@ -70,7 +70,7 @@ TEST_CASE("cuda pool2d: equals the double reference in every grouping and window
   for (const Case& s : kSmall) check_pool(s, GradMode::kAdd);
 }
 
-TEST_CASE("cuda reorder: there and back, and accumulated", "[cuda]") {
+TEST_CASE("cuda reorder: there and back, and accumulated", "[cuda][elementwise][pool2d]") {
   const FreshRuntime fresh;
   for_each_schedule([] {
     for (const std::int64_t offset : {0, 1}) {
@@ -99,7 +99,7 @@ TEST_CASE("cuda reorder: there and back, and accumulated", "[cuda]") {
   });
 }
 
-TEST_CASE("cuda pool2d and reorder: wrong shapes throw with the operator's name", "[cuda]") {
+TEST_CASE("cuda pool2d and reorder: wrong shapes throw with the operator's name", "[cuda][elementwise][pool2d]") {
   const FreshRuntime fresh;
   const CudaContext context;
   Buffer<float> host{2, 1, 4, 6, 3};

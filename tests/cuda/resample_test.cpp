@@ -63,7 +63,7 @@ int compare(int in, int out, std::int64_t N, std::int64_t S) {
 
 }  // namespace
 
-TEST_CASE("cuda resample: both kernels follow the definition", "[cuda]") {
+TEST_CASE("cuda resample: both kernels follow the definition", "[cuda][resample]") {
   const FreshRuntime fresh;
   for_each_schedule([] {
     CHECK(compare(4, 3, 2, 131) == 2);  // periods of 3 and 4, taken eleven at a time
@@ -79,7 +79,7 @@ TEST_CASE("cuda resample: both kernels follow the definition", "[cuda]") {
   CHECK(compare(44101, 24000, 1, 900) == 1);  // periods of 24000 outputs: the simple kernel alone
 }
 
-TEST_CASE("cuda resample: the stored 44.1 to 24 kHz signal", "[cuda]") {
+TEST_CASE("cuda resample: the stored 44.1 to 24 kHz signal", "[cuda][resample]") {
   const FreshRuntime fresh;
   const Archive archive = Archive::open(golden("mel.safetensors"));
   const std::vector<std::int64_t> pcm = archive.integers("resample.pcm16_44k");
@@ -98,7 +98,7 @@ TEST_CASE("cuda resample: the stored 44.1 to 24 kHz signal", "[cuda]") {
   check_close("24 kHz", y.view(), View<const float>(expected.data(), {1, outputs}), 2e-6, 0);
 }
 
-TEST_CASE("cuda resample: equal rates, nothing to do, wrong arguments", "[cuda]") {
+TEST_CASE("cuda resample: equal rates, nothing to do, wrong arguments", "[cuda][resample]") {
   const FreshRuntime fresh;
   const CudaContext context;
   Buffer<float> x({2, 5});
@@ -127,7 +127,7 @@ TEST_CASE("cuda resample: equal rates, nothing to do, wrong arguments", "[cuda]"
                     "resample_forward: no backend for device cpu");
 }
 
-TEST_CASE("cuda resample: from 44.1 kHz no two lanes of an access share a bank", "[cuda]") {
+TEST_CASE("cuda resample: from 44.1 kHz no two lanes of an access share a bank", "[cuda][resample]") {
   std::set<int> inputs;
   std::set<int> outputs;
   for (int lane = 0; lane < 32; ++lane) {

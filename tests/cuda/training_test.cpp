@@ -176,7 +176,7 @@ double largest_difference(const std::vector<float>& a, const std::vector<float>&
 }  // namespace
 
 TEST_CASE("cuda training: Adam on a small network, the same bits in every order of streams, the CPU's numbers",
-          "[cuda]") {
+          "[cuda][training]") {
   const FreshRuntime fresh;
   const std::vector<float> expected = train_on_cpu();
   std::vector<float> first;
@@ -189,7 +189,7 @@ TEST_CASE("cuda training: Adam on a small network, the same bits in every order 
   CHECK(largest_difference(first, expected) < 2e-5);
 }
 
-TEST_CASE("cuda training: a captured step replayed gives the bits of the calls", "[cuda]") {
+TEST_CASE("cuda training: a captured step replayed gives the bits of the calls", "[cuda][training]") {
   const FreshRuntime fresh;
   const std::vector<float> expected = descend_on(Backend::cpu(), false);
   const std::vector<float> calls = descend_on(Backend::on(kGpu), false);
