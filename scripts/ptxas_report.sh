@@ -1,7 +1,8 @@
 #!/usr/bin/env bash
 # Registers, shared memory and spills of every kernel as ptxas reports them, against the table docs/kernels/resources.md.
 # Usage: scripts/ptxas_report.sh [--write]     --write: makes the table anew
-# Exit status 1: a kernel spills, uses a stack, has its wgmma serialised, or takes more registers than the table says.
+# Exit status 1: a kernel spills, uses a stack, has its wgmma serialised, or takes more registers than the table says; or
+# its machine code has instructions for local memory, which is looked at where cuobjdump is in PATH.
 set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")/.."
 
@@ -13,6 +14,7 @@ case ${1:-} in
 esac
 nvcc=$(command -v nvcc || echo "${CUDA_PATH:-/usr/local/cuda}/bin/nvcc")
 [[ -x $nvcc ]] || { echo "error: there is no nvcc in PATH, in CUDA_PATH or in /usr/local/cuda" >&2; exit 2; }
+ccache=$(command -v ccache || true)  # it repeats what ptxas said
 
 table=docs/kernels/resources.md
 work=$(mktemp -d)
@@ -20,11 +22,11 @@ trap 'rm -rf "$work"' EXIT
 
 # shellcheck disable=SC2317  # called by the shells of xargs
 compile() {  # SOURCE OUTPUT: the lines of ptxas for it in OUTPUT.log
-  "$nvcc" -std=c++20 -O3 -DDCASE_HAS_CUDA --expt-relaxed-constexpr -I. -Xcompiler=-w \
+  $ccache "$nvcc" -std=c++20 -O3 -DDCASE_HAS_CUDA --expt-relaxed-constexpr -I. -Xcompiler=-w \
     -gencode arch=compute_80,code=sm_80 -gencode arch=compute_90a,code=sm_90a -Xptxas=-v -c "$1" -o "$2.o" >"$2.log" 2>&1
 }
 export -f compile
-export nvcc
+export nvcc ccache
 find kernels -name '*_cuda.cu' | sort >"$work/sources"
 # shellcheck disable=SC2016  # expanded by the inner shell
 xargs -P "$(nproc)" -I{} bash -c 'compile "$1" "$2/$(basename "$1")"' _ {} "$work" <"$work/sources" ||
@@ -39,12 +41,25 @@ for log in "$work"/*.log; do
       registers = $0; sub(/.*Used /, "", registers); sub(/ registers.*/, "", registers)
       smem = 0; if (match($0, /[0-9]+ bytes smem/)) smem = substr($0, RSTART, RLENGTH) + 0
       print name "|" arch "|" registers "|" smem "|" stack "|" spill }' "$log"
-done | c++filt -p | sed -E 's/^(void )?dcase::cuda:://; s/dcase::cuda:://g; s/\((dcase::cuda::)?(GemmOperands|bool|int)\)//g' | LC_ALL=C sort -u >"$work/rows"
+done | c++filt -p | sed -E 's/^(void )?dcase::cuda:://; s/dcase::cuda:://g; s/\(([A-Za-z_][A-Za-z0-9_: ]*)\)(-?[0-9])/\2/g' | LC_ALL=C sort -u >"$work/rows"
 [[ -s $work/rows ]] || { echo "error: ptxas reported no kernel" >&2; exit 1; }
 
 bad=0
 complain() { echo "error: $*" >&2; bad=1; }
 if grep -H -i 'serializ' "$work"/*.log; then complain "wgmma is serialised"; fi
+if command -v cuobjdump >/dev/null; then
+  for object in "$work"/*.o; do
+    cuobjdump -sass "$object" >"$work/sass"
+    if grep -q 'Compiling entry' "${object%.o}.log" && ! grep -q 'Function : ' "$work/sass"; then
+      complain "cuobjdump shows no code of $(basename "$object")"
+    fi
+    while read -r name; do
+      complain "$name has instructions for local memory"
+    done < <(awk '/Function : / { name = $NF } /[ \t](STL|LDL)[. ]/ { print name }' "$work/sass" | sort -u | c++filt)
+  done
+else
+  echo "cuobjdump is not in PATH: machine code was not looked at"
+fi
 while IFS='|' read -r name arch registers _ stack spill; do
   if ((stack > 0 || spill > 0)); then complain "$name for $arch: $stack bytes of stack, $spill spilled"; fi
   if ((!write)); then
