@@ -69,7 +69,9 @@ __global__ void __launch_bounds__(2 * kDepth) gru_forward_registers_kernel(GruFo
         (d == 0 ? a.b_hh[0] : a.b_hh[1])[gate * a.H + lane.unit];
     if (a.T > 0) gru_load(a, at, 0, x);
   }
-  for (int i = thread; i < 2 * kDepth / 4; i += static_cast<int>(blockDim.x)) states[0][i] = {};
+  for (int i = thread; i < 2 * kDepth / 4; i += static_cast<int>(blockDim.x)) {
+    states[i / (kDepth / 4)][i % (kDepth / 4)] = {};
+  }
   __syncthreads();  // the state before the first step is there, and zeros beyond H
   float h = 0;
   for (int step = 0; step < a.T; ++step) {
@@ -120,7 +122,9 @@ __global__ void __launch_bounds__(2 * kDepth) gru_backward_registers_kernel(GruB
       }
     }
   }
-  for (int i = thread; i < 2 * 3 * kDepth / 4; i += static_cast<int>(blockDim.x)) dgates[0][0][i] = {};
+  for (int i = thread; i < 2 * 3 * kDepth / 4; i += static_cast<int>(blockDim.x)) {
+    dgates[i / (3 * kDepth / 4)][i / (kDepth / 4) % 3][i % (kDepth / 4)] = {};
+  }
   __syncthreads();      // zeros beyond H are there
   GruTrace trace = {};  // of the coming step
   if (inside) trace = gru_load(a, at, a.T - 1);

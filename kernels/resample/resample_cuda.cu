@@ -1,6 +1,7 @@
 #include <algorithm>
-#include <cstring>
+#include <cstddef>
 #include <limits>
+#include <span>
 #include <vector>
 
 #include "kernels/common/launch.hpp"
@@ -65,7 +66,8 @@ DeviceFilter device_filter(const ResampleFilter& filter, const Context& context)
       filter.device_copies().get(static_cast<std::int64_t>(bytes), context, [&](std::byte* device) {
         std::vector<std::byte> host(bytes);
         const auto put = [&host](std::size_t at, const auto& values) {
-          std::memcpy(host.data() + at, values.data(), values.size() * sizeof(values[0]));
+          const auto from = std::as_bytes(std::span(values));
+          std::copy(from.begin(), from.end(), host.begin() + static_cast<std::ptrdiff_t>(at));
         };
         std::vector<std::int32_t> firsts;
         for (std::int64_t m = 0; m < up; ++m) firsts.push_back(static_cast<std::int32_t>(filter.first_input(m)));
