@@ -75,7 +75,7 @@ TEST_CASE("program: out of memory and missing devices end in one sentence that n
     CHECK(std::count(f.errors.begin(), f.errors.end(), '\n') == 1);
   };
   expect(on_cuda(folder, arguments, {"DCASE_EMULATED_MEMORY=8"}), "of the device's 8388608 bytes");
-  expect(on_cuda(folder, with(arguments, {"--device-memory", "10MB"})), "the limit is 10485760");
+  expect(on_cuda(folder, with(arguments, {"--device-memory", "4MB"})), "the limit is 4194304");
   if (std::filesystem::exists("/dev/nvidiactl")) return;  // the program itself would find a device
   expect(test::run(folder, with(arguments, {"--device", "cuda"})), "there is no NVIDIA driver on this machine");
   std::vector<std::string> loud = with(arguments, {"--device", "auto"});
