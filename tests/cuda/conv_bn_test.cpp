@@ -15,7 +15,7 @@ namespace {
 
 constexpr Precision kPrecisions[] = {Precision::kFp32, Precision::kTf32, Precision::kBf16};
 
-// As in conv2d_cuda_test.cpp.
+// As in conv2d_test.cpp.
 double error_of(Precision precision) {
   switch (precision) {
     case Precision::kTf32:
