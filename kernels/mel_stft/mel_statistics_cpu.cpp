@@ -74,23 +74,39 @@ void check(const MelStatistics& a) {
   check_shape("mel_statistics", "std", a.std, {a.x.dim(0)});
 }
 
-MelRows check(const MelNormalize& a) {
-  DCASE_CHECK(a.x.rank >= 2 && a.x.rank <= 4 && (a.x.rank < 4 || a.x.dim(3) == 1), "mel_normalize: x has shape ",
-              shape_string(a.x), ", expected [M,T], [N,M,T] or [N,M,T,1]");
-  DCASE_CHECK(a.x.present() || a.x.size() == 0, "mel_normalize: x is missing");
-  DCASE_CHECK(a.mean.present() == a.std.present(), "mel_normalize: mean and std are given together or not at all");
-  const std::int64_t N = a.x.rank == 2 ? 1 : a.x.dim(0);
-  const std::int64_t M = a.x.dim(a.x.rank == 2 ? 0 : 1);
-  const std::int64_t T = a.x.dim(a.x.rank == 2 ? 1 : 2);
-  if (!a.mean.present()) return {.rows = N * M, .frames = T, .given = 0};
-  if (a.mean.rank == 2) {
-    check_shape("mel_normalize", "mean", a.mean, {N, M});
-    check_shape("mel_normalize", "std", a.std, {N, M});
+namespace {
+
+MelRows check_rows(const char* op, View<const float> x, View<const float> mean, View<const float> std) {
+  DCASE_CHECK(x.rank >= 2 && x.rank <= 4 && (x.rank < 4 || x.dim(3) == 1), op, ": x has shape ", shape_string(x),
+              ", expected [M,T], [N,M,T] or [N,M,T,1]");
+  DCASE_CHECK(x.present() || x.size() == 0, op, ": x is missing");
+  DCASE_CHECK(mean.present() == std.present(), op, ": mean and std are given together or not at all");
+  const std::int64_t N = x.rank == 2 ? 1 : x.dim(0);
+  const std::int64_t M = x.dim(x.rank == 2 ? 0 : 1);
+  const std::int64_t T = x.dim(x.rank == 2 ? 1 : 2);
+  if (!mean.present()) return {.rows = N * M, .frames = T, .given = 0};
+  if (mean.rank == 2) {
+    check_shape(op, "mean", mean, {N, M});
+    check_shape(op, "std", std, {N, M});
     return {.rows = N * M, .frames = T, .given = N * M};
   }
-  check_shape("mel_normalize", "mean", a.mean, {M});
-  check_shape("mel_normalize", "std", a.std, {M});
+  check_shape(op, "mean", mean, {M});
+  check_shape(op, "std", std, {M});
   return {.rows = N * M, .frames = T, .given = M};
+}
+
+}  // namespace
+
+MelRows check(const MelNormalize& a) { return check_rows("mel_normalize", a.x, a.mean, a.std); }
+
+MelRows check(const MelNormalizeMixup& a) {
+  constexpr const char* kOp = "mel_normalize_mixup";
+  const MelRows rows = check_rows(kOp, a.x, a.mean, a.std);
+  DCASE_CHECK(a.x.rank >= 3 && same_shape(a.x, a.y), kOp, ": x has shape ", shape_string(a.x), ", y ",
+              shape_string(a.y), ", expected [N,M,T] or [N,M,T,1] of both");
+  DCASE_CHECK(a.y.present() || a.y.size() == 0, kOp, ": y is missing");
+  check_shape(kOp, "perm", a.perm, {a.x.dim(0)});
+  return rows;
 }
 
 void check(const MelRepeat& a) {
@@ -114,24 +130,54 @@ void mel_statistics(const MelStatistics& a, const Context&) {
   }
 }
 
+namespace {
+
+// x -> (x - mean) / max(std, std_floor) in a row. In double: with a deviation at the floor, the rounding of a float
+// mean would be multiplied by 1000.
+struct RowNorm {
+  double mean;
+  double inverse;
+  [[nodiscard]] float operator()(float x) const { return static_cast<float>((x - mean) * inverse); }
+};
+
+RowNorm row_norm(const float* x, std::int64_t row, const MelRows& r, View<const float> mean, View<const float> std,
+                 double std_floor) {
+  if (r.given > 0) return {mean[row % r.given], 1 / std::max<double>(std[row % r.given], std_floor)};
+  const Moments own = moments(x, r.frames);
+  return {own.mean, 1 / std::max(own.std(r.frames), std_floor)};
+}
+
+}  // namespace
+
 void mel_normalize(const MelNormalize& a, const MelParameters& parameters, const Context&) {
   const MelRows r = check(a);
 #pragma omp parallel for schedule(static)
   for (std::int64_t row = 0; row < r.rows; ++row) {
     float* x = a.x.data + row * r.frames;
-    double mean = 0;
-    double std = 0;
-    if (r.given > 0) {
-      mean = a.mean[row % r.given];
-      std = a.std[row % r.given];
-    } else {
-      const Moments own = moments(x, r.frames);
-      mean = own.mean;
-      std = own.std(r.frames);
-    }
-    // In double: with a deviation at the floor, the rounding of a float mean would be multiplied by 1000.
-    const double inverse = 1 / std::max(std, parameters.std_floor);
-    for (std::int64_t t = 0; t < r.frames; ++t) x[t] = static_cast<float>((x[t] - mean) * inverse);
+    const RowNorm norm = row_norm(x, row, r, a.mean, a.std, parameters.std_floor);
+    for (std::int64_t t = 0; t < r.frames; ++t) x[t] = norm(x[t]);
+  }
+}
+
+void mel_normalize_mixup(const MelNormalizeMixup& a, const MelParameters& parameters, const Context&) {
+  const MelRows r = check(a);
+  const std::int64_t N = a.x.dim(0);
+  const std::int64_t M = a.x.dim(1);
+  for (std::int64_t n = 0; n < N; ++n) {
+    DCASE_CHECK(a.perm[n] >= 0 && a.perm[n] < N, "mel_normalize_mixup: perm[", n, "] is ", a.perm[n],
+                ", the batch has ", N, " items");
+  }
+  const auto lam = static_cast<float>(a.lam);
+  const auto rest = static_cast<float>(1 - a.lam);
+#pragma omp parallel for schedule(static)
+  for (std::int64_t row = 0; row < r.rows; ++row) {
+    const std::int64_t other = a.perm[row / M] * M + row % M;
+    const float* const first = a.x.data + row * r.frames;
+    const float* const second = a.x.data + other * r.frames;
+    float* const y = a.y.data + row * r.frames;
+    const RowNorm own = row_norm(first, row, r, a.mean, a.std, parameters.std_floor);
+    const RowNorm its = row_norm(second, other, r, a.mean, a.std, parameters.std_floor);
+    for (std::int64_t t = 0; t < r.frames; ++t) y[t] = lam * own(first[t]) + rest * its(second[t]);
   }
 }
 

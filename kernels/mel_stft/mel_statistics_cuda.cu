@@ -28,8 +28,16 @@ void mel_statistics(const MelStatistics& a, const Context& context) {
 void mel_normalize(const MelNormalize& a, const MelParameters& parameters, const Context& context) {
   const MelRows r = check(a);
   if (r.rows * r.frames == 0) return;
-  launch(mel_normalize_kernel, launch_over("mel_normalize", r.rows, context), a.x.data, a.mean.data, a.std.data, r.rows,
-         r.frames, r.given, parameters.std_floor);
+  launch(mel_normalize_kernel, launch_over("mel_normalize", r.rows, context), a.x.data, r.rows, r.frames,
+         RowStatistics{a.mean.data, a.std.data, r.given, parameters.std_floor});
+}
+
+void mel_normalize_mixup(const MelNormalizeMixup& a, const MelParameters& parameters, const Context& context) {
+  const MelRows r = check(a);
+  if (r.rows * r.frames == 0) return;
+  launch(mel_normalize_mixup_kernel, launch_over("mel_normalize_mixup", r.rows, context), a.x.data, a.perm.data,
+         a.y.data, r.rows, a.x.dim(1), r.frames, RowStatistics{a.mean.data, a.std.data, r.given, parameters.std_floor},
+         static_cast<float>(a.lam), static_cast<float>(1 - a.lam));
 }
 
 void mel_repeat(const MelRepeat& a, const Context& context) {

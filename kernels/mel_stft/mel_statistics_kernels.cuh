@@ -49,25 +49,59 @@ __global__ void __launch_bounds__(kRowThreads)
   }
 }
 
-/// Row r by the statistics r mod `given`, or by its own where `given` is 0.
+/// What rows are normalised by: row r by mean[r mod given] and std[r mod given], or by its own where `given` is 0.
+struct RowStatistics {
+  const float* mean;
+  const float* std;
+  std::int64_t given;
+  double std_floor;
+};
+
+/// x -> (x - mean) / max(std, std_floor) in a row. In double: with a deviation at the floor, the rounding of a float
+/// mean would be multiplied by 1000.
+struct RowNorm {
+  double mean;
+  double inverse;
+  __device__ __forceinline__ float operator()(float x) const {
+    return static_cast<float>((static_cast<double>(x) - mean) * inverse);
+  }
+};
+
+__device__ __forceinline__ RowNorm row_norm(const float* x, std::int64_t row, std::int64_t T, const RowStatistics& s,
+                                            int lane) {
+  const RowMoments m =
+      s.given > 0 ? RowMoments{static_cast<double>(s.mean[row % s.given]), static_cast<double>(s.std[row % s.given])}
+                  : row_moments(x, T, lane);
+  return {m.mean, 1 / (m.std < s.std_floor ? s.std_floor : m.std)};
+}
+
 __global__ void __launch_bounds__(kRowThreads)
-    mel_normalize_kernel(float* x, const float* mean, const float* std, std::int64_t rows, std::int64_t T,
-                         std::int64_t given, double std_floor) {
+    mel_normalize_kernel(float* x, std::int64_t rows, std::int64_t T, RowStatistics statistics) {
   const std::int64_t row = row_of_warp();
   if (row >= rows) return;
   const int lane = static_cast<int>(threadIdx.x) % 32;
   float* const values = x + row * T;
-  RowMoments m = {};
-  if (given > 0) {
-    m = {static_cast<double>(mean[row % given]), static_cast<double>(std[row % given])};
-  } else {
-    m = row_moments(values, T, lane);
-  }
-  // In double: with a deviation at the floor, the rounding of a float mean would be multiplied by 1000.
-  const double inverse = 1 / (m.std < std_floor ? std_floor : m.std);
-  for (std::int64_t t = lane; t < T; t += 32) {
-    values[t] = static_cast<float>((static_cast<double>(values[t]) - m.mean) * inverse);
-  }
+  const RowNorm norm = row_norm(values, row, T, statistics, lane);
+  for (std::int64_t t = lane; t < T; t += 32) values[t] = norm(values[t]);
+}
+
+/// Row m of item n and of item perm[n], normalised and mixed. Each row is read by two warps, and normalised by both:
+/// cheaper than another pass over the batch. An index that is none of the batch makes NaN.
+__global__ void __launch_bounds__(kRowThreads)
+    mel_normalize_mixup_kernel(const float* x, const std::int64_t* perm, float* y, std::int64_t rows, std::int64_t M,
+                               std::int64_t T, RowStatistics statistics, float lam, float rest) {
+  const std::int64_t row = row_of_warp();
+  if (row >= rows) return;
+  const int lane = static_cast<int>(threadIdx.x) % 32;
+  const std::int64_t partner = perm[row / M];
+  const bool known = partner >= 0 && partner < rows / M;
+  const std::int64_t other = known ? partner * M + row % M : row;
+  const float factor = known ? rest : NAN;
+  const float* const first = x + row * T;
+  const float* const second = x + other * T;
+  const RowNorm own = row_norm(first, row, T, statistics, lane);
+  const RowNorm its = row_norm(second, other, T, statistics, lane);
+  for (std::int64_t t = lane; t < T; t += 32) y[row * T + t] = fmaf(lam, own(first[t]), factor * its(second[t]));
 }
 
 /// y[r, t] = x[r, t mod T]

@@ -21,6 +21,7 @@
 #include "kernels/common/context.hpp"
 #include "kernels/common/variant.hpp"
 #include "kernels/common/view.hpp"
+#include "kernels/mel_stft/mel_crop.hpp"
 #include "kernels/mel_stft/mel_filter.hpp"
 
 namespace dcase {
@@ -112,9 +113,12 @@ struct MelForward {
   View<float> out;  // [M,T], overwritten
 };
 
-/// The same for N items of equal length.
+/// The same for N items, of equal length or cut from a pool. `crops` is in memory of context.device, as all views.
+/// Error(kArgument) on the CPU for a crop that the pool does not have, or frames that it has not; CUDA cannot look at
+/// crops before it starts: the item becomes NaN.
 struct MelBatchForward {
-  PcmView pcm;  // [N,S]
+  PcmView pcm;                // [N,S], or the pool [P]
+  View<const MelCrop> crops;  // absent, or [N]; first_frame, left and right are not used then
   std::int64_t first_frame = 0;
   EdgeRule left = EdgeRule::kReflect;
   EdgeRule right = EdgeRule::kReflect;
@@ -135,6 +139,18 @@ struct MelNormalize {
   View<float> x;           // [M,T], [N,M,T] or [N,M,T,1]
   View<const float> mean;  // absent, or [M] or [N,M]
   View<const float> std;   // present if `mean` is
+};
+
+/// y[n] = lam * x'[n] + (1 - lam) * x'[perm[n]], where x' is what MelNormalize makes of x: mix-up of normalised items
+/// in the pass that normalises them, which the statistics over time keep apart from the pass of MelBatchForward. `perm`
+/// as in kernels/mixup.
+struct MelNormalizeMixup {
+  View<const float> x;            // [N,M,T] or [N,M,T,1]
+  View<const float> mean;         // absent, or [M] or [N,M]
+  View<const float> std;          // present if `mean` is
+  View<const std::int64_t> perm;  // [N]
+  double lam = 1;
+  View<float> y;  // as x, overwritten; overlaps x in nothing
 };
 
 /// y[m,t] = x[m, t mod T]: a short spectrogram repeated in time, y having doubled_frames(T, 40) columns for the tagging
@@ -171,9 +187,7 @@ struct MelRows {
   std::int64_t given = 0;
 };
 [[nodiscard]] MelRows check(const MelNormalize& a);
-
-/// Item n of a batch.
-[[nodiscard]] MelForward mel_item(const MelBatchForward& a, std::int64_t n);
+[[nodiscard]] MelRows check(const MelNormalizeMixup& a);
 
 /// Results do not depend on the number of threads, on the batch around an item, or on which frames are asked for.
 namespace cpu {
@@ -181,6 +195,7 @@ void mel_forward(std::span<const MelForward> items, const MelTables& tables, con
 void mel_batch_forward(const MelBatchForward& a, const MelTables& tables, const Context& context);
 void mel_statistics(const MelStatistics& a, const Context& context);
 void mel_normalize(const MelNormalize& a, const MelParameters& parameters, const Context& context);
+void mel_normalize_mixup(const MelNormalizeMixup& a, const MelParameters& parameters, const Context& context);
 void mel_repeat(const MelRepeat& a, const Context& context);
 }  // namespace cpu
 
@@ -191,6 +206,7 @@ void mel_forward(std::span<const MelForward> items, const MelTables& tables, con
 void mel_batch_forward(const MelBatchForward& a, const MelTables& tables, const Context& context);
 void mel_statistics(const MelStatistics& a, const Context& context);
 void mel_normalize(const MelNormalize& a, const MelParameters& parameters, const Context& context);
+void mel_normalize_mixup(const MelNormalizeMixup& a, const MelParameters& parameters, const Context& context);
 void mel_repeat(const MelRepeat& a, const Context& context);
 
 /// A batch with its tables, by which its kernel is chosen.
@@ -237,6 +253,13 @@ inline void mel_normalize(const MelNormalize& a, const MelParameters& parameters
   }
   require_cpu(context, "mel_normalize");
   cpu::mel_normalize(a, parameters, context);
+}
+inline void mel_normalize_mixup(const MelNormalizeMixup& a, const MelParameters& parameters, const Context& context) {
+  if constexpr (kHasCuda) {
+    if (!context.device.is_cpu()) return cuda::mel_normalize_mixup(a, parameters, context);
+  }
+  require_cpu(context, "mel_normalize_mixup");
+  cpu::mel_normalize_mixup(a, parameters, context);
 }
 inline void mel_repeat(const MelRepeat& a, const Context& context) {
   if constexpr (kHasCuda) {

@@ -30,32 +30,60 @@ void check(const MelForward& a, const MelParameters& p) {
               " reaches beyond the right end of the pcm (", S, " samples), which is not an end of the signal");
 }
 
+namespace {
+
+// `samples` of them from pcm[begin] on.
+PcmView part_of(const PcmView& pcm, std::int64_t begin, std::int64_t samples) {
+  return pcm.f32.present() ? PcmView(View<const float>(pcm.f32.data + begin, {samples}))
+                           : PcmView(View<const std::int16_t>(pcm.i16.data + begin, {samples}), pcm.scale);
+}
+
+// Item n of a batch of equal lengths.
+MelForward batch_item(const MelBatchForward& a, std::int64_t n) {
+  const std::int64_t S = a.pcm.dim(1);
+  const std::int64_t M = a.out.dim(1);
+  const std::int64_t T = a.out.dim(2);
+  return {.pcm = part_of(a.pcm, n * S, S),
+          .first_frame = a.first_frame,
+          .left = a.left,
+          .right = a.right,
+          .log = a.log,
+          .out = View<float>(a.out.data + n * M * T, {M, T})};
+}
+
+// Item n of a pool in memory of the CPU.
+MelForward pool_item(const MelBatchForward& a, std::int64_t n) {
+  const MelCrop& crop = a.crops[n];
+  const std::int64_t P = a.pcm.dim(0);
+  DCASE_CHECK(crop.begin >= 0 && crop.samples >= 0 && crop.begin <= P && crop.samples <= P - crop.begin,
+              "mel_batch_forward: crop ", n, " is of ", crop.samples, " samples from ", crop.begin,
+              " on, the pool has ", P);
+  const std::int64_t M = a.out.dim(1);
+  const std::int64_t T = a.out.dim(2);
+  return {.pcm = part_of(a.pcm, crop.begin, crop.samples),
+          .first_frame = crop.first_frame,
+          .log = a.log,
+          .out = View<float>(a.out.data + n * M * T, {M, T})};
+}
+
+}  // namespace
+
 void check(const MelBatchForward& a, const MelParameters& p) {
   DCASE_CHECK(a.pcm.f32.present() != a.pcm.i16.present(),
               "mel_batch_forward: pcm needs either float or 16-bit samples");
-  DCASE_CHECK(a.pcm.rank() == 2, "mel_batch_forward: a batch of pcm has ", a.pcm.rank(), " axes, expected [N,S]");
-  const std::int64_t N = a.pcm.dim(0);
+  const bool pool = a.crops.present();
+  DCASE_CHECK(a.pcm.rank() == (pool ? 1 : 2), "mel_batch_forward: ", pool ? "a pool" : "a batch", " of pcm has ",
+              a.pcm.rank(), " axes, expected ", pool ? "[P]" : "[N,S]");
+  DCASE_CHECK(!pool || a.crops.rank == 1, "mel_batch_forward: crops has shape ", shape_string(a.crops),
+              ", expected [N]");
+  const std::int64_t N = pool ? a.crops.dim(0) : a.pcm.dim(0);
   const std::int64_t T = a.out.rank >= 3 ? a.out.dim(2) : 0;
   if (a.out.rank == 4) {
     check_shape("mel_batch_forward", "out", a.out, {N, p.mels, T, 1});
   } else {
     check_shape("mel_batch_forward", "out", a.out, {N, p.mels, T});
   }
-  if (N > 0) check(mel_item(a, 0), p);
-}
-
-MelForward mel_item(const MelBatchForward& a, std::int64_t n) {
-  const std::int64_t S = a.pcm.dim(1);
-  const std::int64_t M = a.out.dim(1);
-  const std::int64_t T = a.out.dim(2);
-  const PcmView pcm = a.pcm.f32.present() ? PcmView(View<const float>(a.pcm.f32.data + n * S, {S}))
-                                          : PcmView(View<const std::int16_t>(a.pcm.i16.data + n * S, {S}), a.pcm.scale);
-  return {.pcm = pcm,
-          .first_frame = a.first_frame,
-          .left = a.left,
-          .right = a.right,
-          .log = a.log,
-          .out = View<float>(a.out.data + n * M * T, {M, T})};
+  if (N > 0 && !pool) check(batch_item(a, 0), p);
 }
 
 namespace cpu {
@@ -169,7 +197,9 @@ void mel_forward(std::span<const MelForward> items, const MelTables& tables, con
 void mel_batch_forward(const MelBatchForward& a, const MelTables& tables, const Context& context) {
   check(a, tables.parameters());
   std::vector<MelForward> items;
-  for (std::int64_t n = 0; n < a.pcm.dim(0); ++n) items.push_back(mel_item(a, n));
+  for (std::int64_t n = 0; n < a.out.dim(0); ++n) {
+    items.push_back(a.crops.present() ? pool_item(a, n) : batch_item(a, n));
+  }
   cpu::mel_forward(items, tables, context);
 }
 

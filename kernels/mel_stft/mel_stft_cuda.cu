@@ -82,9 +82,10 @@ MelArguments<Sample> arguments(const MelBatch& batch, const View<const Sample>& 
   const MelParameters& p = batch.tables.parameters();
   return {.pcm = pcm.data,
           .scale = a.pcm.scale,
-          .samples = pcm.dim(1),
+          .crops = a.crops.data,
+          .samples = pcm.dim(a.crops.present() ? 0 : 1),
           .first_frame = a.first_frame,
-          .items = pcm.dim(0),
+          .items = a.out.dim(0),
           .frames = a.out.dim(2),
           .out = a.out.data,
           .window = p.window,
@@ -163,6 +164,7 @@ void mel_forward(std::span<const MelForward> items, const MelTables& tables, con
     const PcmView pcm = a.pcm.f32.present() ? PcmView(View<const float>(a.pcm.f32.data, {1, S}))
                                             : PcmView(View<const std::int16_t>(a.pcm.i16.data, {1, S}), a.pcm.scale);
     cuda::mel_batch_forward({.pcm = pcm,
+                             .crops = {},
                              .first_frame = a.first_frame,
                              .left = a.left,
                              .right = a.right,

@@ -4,6 +4,7 @@
 // pass.
 
 #include "kernels/common/dialect.cuh"
+#include "kernels/mel_stft/mel_crop.hpp"
 #include "kernels/mel_stft/mel_edge.hpp"
 #include "kernels/mel_stft/mel_filter.hpp"
 #include "kernels/mel_stft/mel_stft_tile.cuh"
@@ -24,10 +25,11 @@ struct MelDeviceTables {
 
 template <class Sample>
 struct MelArguments {
-  const Sample* pcm;  // [N,S]
+  const Sample* pcm;  // [N,S], or with crops [P]
   float scale;
-  std::int64_t samples;      // S
-  std::int64_t first_frame;  // of the item, behind out[0]
+  const MelCrop* crops;      // [N], or null
+  std::int64_t samples;      // S; with crops P
+  std::int64_t first_frame;  // of the item, behind out[0]; not used with crops
   std::int64_t items;        // N
   std::int64_t frames;       // T
   float* out;                // [N,M,T]
@@ -36,6 +38,25 @@ struct MelArguments {
   int log;
   MelDeviceTables tables;
 };
+
+/// What a thread knows of its item.
+template <class Sample>
+struct MelSignal {
+  const Sample* x;
+  std::int64_t samples;
+  std::int64_t first_frame;
+  bool present;  // the pool has the crop and the crop has the frames
+};
+
+template <class Sample>
+__device__ __forceinline__ MelSignal<Sample> mel_signal(const MelArguments<Sample>& g, std::int64_t item) {
+  if (g.crops == nullptr) return {g.pcm + item * g.samples, g.samples, g.first_frame, true};
+  const MelCrop crop = g.crops[item];
+  const bool present = crop.begin >= 0 && crop.begin <= g.samples && crop.samples >= 2 &&
+                       crop.samples <= g.samples - crop.begin && crop.first_frame >= 0 &&
+                       crop.first_frame <= 1 + (crop.samples - 1) / g.hop - g.frames;
+  return {g.pcm + (present ? crop.begin : 0), crop.samples, crop.first_frame, present};
+}
 
 /// y[n] = x[n+1] - preemphasis x[n] at p = &x[n]. Written as one fused operation, so that floats and 16-bit samples
 /// give the same bits.
@@ -46,9 +67,9 @@ __device__ __forceinline__ float emphasised(const MelArguments<Sample>& g, const
 
 /// The same of the mirrored signal, for any n.
 template <class Sample>
-__device__ __forceinline__ float emphasised(const MelArguments<Sample>& g, const Sample* x, std::int64_t n) {
-  const std::int64_t length = g.samples - 1;
-  return emphasised(g, x + (n < 0 || n >= length ? mirrored(n, length) : n));
+__device__ __forceinline__ float emphasised(const MelArguments<Sample>& g, const MelSignal<Sample>& s, std::int64_t n) {
+  const std::int64_t length = s.samples - 1;
+  return emphasised(g, s.x + (n < 0 || n >= length ? mirrored(n, length) : n));
 }
 
 template <class Sample>
@@ -65,9 +86,13 @@ template <class Sample>
 __global__ void __launch_bounds__(kMelSimpleThreads) mel_simple_kernel(MelArguments<Sample> g) {
   const std::int64_t at = std::int64_t{blockIdx.x} * kMelSimpleThreads + threadIdx.x;
   if (at >= g.items * g.mels * g.frames) return;
-  const std::int64_t frame = g.first_frame + at % g.frames;
+  const MelSignal<Sample> signal = mel_signal(g, at / g.frames / g.mels);
+  if (!signal.present) {
+    g.out[at] = NAN;
+    return;
+  }
+  const std::int64_t frame = signal.first_frame + at % g.frames;
   const MelFilter filter = g.tables.filters[at / g.frames % g.mels];
-  const Sample* const x = g.pcm + at / g.frames / g.mels * g.samples;
   const std::int64_t start = frame * g.hop - g.window / 2;
   const unsigned wrap = static_cast<unsigned>(g.n_fft) - 1;
   double power = 0;
@@ -76,7 +101,7 @@ __global__ void __launch_bounds__(kMelSimpleThreads) mel_simple_kernel(MelArgume
     double re = 0;
     double im = 0;
     for (int j = 0; j < g.window; ++j) {
-      const double y = g.tables.window[j] * static_cast<double>(emphasised(g, x, start + j));
+      const double y = g.tables.window[j] * static_cast<double>(emphasised(g, signal, start + j));
       const unsigned turn = k * static_cast<unsigned>(j);  // below 2^31
       re += y * g.tables.cosine[turn & wrap];
       im += y * g.tables.cosine[(turn + static_cast<unsigned>(g.n_fft) / 4) & wrap];
@@ -147,22 +172,22 @@ __device__ __forceinline__ void fft_16(MelComplex* x) {
 /// it. A frame inside the signal is loaded straight into registers, all of it at once; one that reaches beyond an end,
 /// whose positions are mirrored, passes through shared memory in a loop that is not unrolled.
 template <class Sample>
-__device__ __forceinline__ void load_frame(const MelArguments<Sample>& g, const Sample* x, std::int64_t start, int lane,
-                                           float* memory, MelComplex* z) {
+__device__ __forceinline__ void load_frame(const MelArguments<Sample>& g, const MelSignal<Sample>& signal,
+                                           std::int64_t start, int lane, float* memory, MelComplex* z) {
   const float* const window = g.tables.half_window;
-  if (start >= 0 && start + g.window < g.samples) {
+  if (start >= 0 && start + g.window < signal.samples) {
     DCASE_UNROLL for (int j = 0; j < 16; ++j) {
       const int n = mel_sample_address(lane, j);
       z[j] = {0.0F, 0.0F};
       if (n < g.window) {  // an even number
         const float2 w = *reinterpret_cast<const float2*>(window + n);
-        z[j] = {w.x * emphasised(g, x + start + n), w.y * emphasised(g, x + start + n + 1)};
+        z[j] = {w.x * emphasised(g, signal.x + start + n), w.y * emphasised(g, signal.x + start + n + 1)};
       }
     }
     return;
   }
   for (int n = lane; n < kLongestWindow; n += 32) {
-    memory[n] = n < g.window ? window[n] * emphasised(g, x, start + n) : 0.0F;
+    memory[n] = n < g.window ? window[n] * emphasised(g, signal, start + n) : 0.0F;
   }
   __syncwarp();  // the frame is complete
   DCASE_UNROLL for (int j = 0; j < 16; ++j) {
@@ -242,11 +267,21 @@ __global__ void __launch_bounds__(kFftThreads, 2) mel_fft_kernel(MelArguments<Sa
   const std::int64_t item = blockIdx.x / blocks;
   const std::int64_t t = blockIdx.x % blocks * kFftFrames;
   const int frames = g.frames - t < kFftFrames ? static_cast<int>(g.frames - t) : kFftFrames;
+  // In shared memory, since the transforms need all registers.
+  DCASE_SHARED(MelSignal<Sample>, signal, [1]);
+  if (threadIdx.x == 0) signal[0] = mel_signal(g, item);
+  __syncthreads();  // the item is known
+  if (!signal[0].present) {
+    for (int i = static_cast<int>(threadIdx.x); i < g.mels * frames; i += kFftThreads) {
+      g.out[(item * g.mels + i / frames) * g.frames + t + i % frames] = NAN;
+    }
+    return;
+  }
 
   for (int frame = warp; frame < frames; frame += kWarps) {
     float* const mine = memory + frame * kFramePitch;
     MelComplex z[32];
-    load_frame(g, g.pcm + item * g.samples, (g.first_frame + t + frame) * g.hop - g.window / 2, lane, mine, z);
+    load_frame(g, signal[0], (signal[0].first_frame + t + frame) * g.hop - g.window / 2, lane, mine, z);
     DCASE_UNROLL for (int j = 0; j < 16; ++j) z[j + 16] = times_root_32(z[j], j);
     fft_16(z);
     fft_16(z + 16);

@@ -274,6 +274,110 @@ TEST_CASE("cuda mel_stft: NaN and infinity touch their frames only, denormal pow
   }
 }
 
+TEST_CASE("cuda mel_stft: signals cut from a pool", "[cuda][mel_stft]") {
+  const FreshRuntime fresh;
+  constexpr std::int64_t kPool = 2100;
+  constexpr std::int64_t kFrames = 2;
+  // Both ends, an odd start, overlap, frames of the middle, the shortest signal that has the frames; and what no pool
+  // has.
+  const std::vector<MelCrop> crops = {{0, 700, 0},  {701, 900, 1},     {500, 700, 0},      {1301, 799, 0}, {1, 340, 0},
+                                      {-1, 700, 0}, {1401, 700, 0},    {0, 1, 0},          {2101, 0, 0},   {0, 700, 2},
+                                      {0, 700, -1}, {4, INT64_MAX, 0}, {0, 700, INT64_MAX}};
+  constexpr std::size_t kGood = 5;
+  const std::vector<float> x = noise(kPool);
+  std::vector<std::int16_t> integers;
+  for (const float v : x) integers.push_back(static_cast<std::int16_t>(std::lround(v * 32767)));
+  std::vector<float> rounded;
+  for (const std::int16_t v : integers) rounded.push_back(static_cast<float>(v) * 0x1p-15F);
+
+  for (const MelParameters& p :
+       {few_mels(),
+        MelParameters{.sample_rate = 8000, .window = 900, .hop = 333, .mels = 3, .f_min = 100, .f_max = 400}}) {
+    std::vector<double> expected;
+    for (std::size_t n = 0; n < kGood; ++n) {
+      const auto first = rounded.begin() + crops[n].begin;
+      const std::vector<float> item(first, first + crops[n].samples);
+      const std::vector<double> log = ref::mel_log(ref::mel_power(doubles(item), p, crops[n].first_frame, kFrames), p);
+      expected.insert(expected.end(), log.begin(), log.end());
+    }
+    for_each_schedule([&] {
+      const CudaContext context;
+      const MelTables tables(p);
+      const DevicePcm pcm16(integers);
+      const DevicePcm pcm32(rounded);
+      DeviceBuffer<MelCrop> device_crops(static_cast<std::int64_t>(crops.size()));
+      device_crops.upload(crops);
+      const auto N = static_cast<std::int64_t>(crops.size());
+      for (const char* kernel : {"fft", "simple"}) {
+        for (const bool floats : {true, false}) {
+          Buffer<float> out({N, p.mels, kFrames});
+          run(kernel,
+              {.pcm = floats ? PcmView(pcm32.f32({kPool})) : PcmView(pcm16.i16({kPool})),
+               .crops = View<const MelCrop>(device_crops.data(), {N}),
+               .out = {}},
+              tables, context, out);
+          const std::int64_t good = kGood * p.mels * kFrames;
+          check_close(concat(kernel, floats ? ", float" : ", int16"), View<const float>(out.view().data, {good}),
+                      view_of(expected), 1e-4, 0);
+          for (std::int64_t i = good; i < out.size(); ++i) REQUIRE(std::isnan(out[i]));
+        }
+      }
+    });
+  }
+}
+
+TEST_CASE("cuda mel_stft: mix-up in the pass that normalises", "[cuda][mel_stft]") {
+  const FreshRuntime fresh;
+  const std::int64_t N = 4;
+  const std::int64_t M = 5;
+  const std::int64_t T = 41;
+  const MelParameters p;
+  Buffer<float> x({N, M, T, 1});
+  x.fill_uniform("mixed rows", -20, 5);
+  Buffer<float> means({N, M});
+  Buffer<float> stds({N, M});
+  means.fill_uniform("means", -10, 0);
+  stds.fill_uniform("stds", 0.5, 3);  // values up to 30, whose last digit is 1.9e-6
+  const std::vector<std::int64_t> partners = {2, 1, 0, 2};
+  const CpuContext cpu;
+  for (const bool own : {true, false}) {
+    Buffer<float> expected({N, M, T, 1});
+    mel_normalize_mixup({.x = x.view(),
+                         .mean = own ? View<const float>() : View<const float>(means.view()),
+                         .std = own ? View<const float>() : View<const float>(stds.view()),
+                         .perm = view_of(partners),
+                         .lam = 0.7,
+                         .y = expected.view()},
+                        p, cpu);
+    for_each_schedule([&] {
+      const CudaContext context;
+      const OnDevice device(x.view());
+      const OnDevice device_means(means.view());
+      const OnDevice device_stds(stds.view());
+      DeviceBuffer<std::int64_t> perm(N);
+      Buffer<float> y({N, M, T, 1});
+      const auto mix = [&](const std::vector<std::int64_t>& with) {
+        perm.upload(with);
+        const OnDevice device_y(y.view());
+        mel_normalize_mixup({.x = device.view(),
+                             .mean = own ? View<const float>() : View<const float>(device_means.view()),
+                             .std = own ? View<const float>() : View<const float>(device_stds.view()),
+                             .perm = View<const std::int64_t>(perm.data(), {N}),
+                             .lam = 0.7,
+                             .y = device_y.view()},
+                            p, context);
+        device_y.download(y.view());
+      };
+      mix(partners);
+      check_close(own ? "own" : "given", y.view(), expected.view(), 2e-6, 0);  // a fused multiply-add or none
+      mix({0, -1, 4, 3});
+      for (std::int64_t n = 0; n < N; ++n) {
+        for (std::int64_t i = 0; i < M * T; ++i) REQUIRE(std::isnan(y[n * M * T + i]) == (n == 1 || n == 2));
+      }
+    });
+  }
+}
+
 TEST_CASE("cuda mel_stft: statistics and normalisation of rows", "[cuda][mel_stft]") {
   const FreshRuntime fresh;
   const std::int64_t M = 9;  // more than the warps of a block
@@ -400,6 +504,20 @@ TEST_CASE("cuda mel_stft: nothing to do, and wrong arguments", "[cuda][mel_stft]
   CHECK_THROWS_AS(mel_normalize({.x = device.view(), .mean = View<const float>(p, {128}), .std = {}}, {}, context),
                   Error);
   CHECK_THROWS_AS(mel_repeat({.x = View<const float>(p, {128, 0}), .y = device.view()}, context), Error);
+  const MelCrop crop;  // never looked at
+  CHECK_THROWS_WITH(mel_batch_forward({.pcm = pcm.f32({1, 960}), .crops = View<const MelCrop>(&crop, {1}), .out = {}},
+                                      tables, context),
+                    "mel_batch_forward: a pool of pcm has 2 axes, expected [P]");
+  CHECK_THROWS_WITH(
+      mel_batch_forward(
+          {.pcm = pcm.f32({960}), .crops = View<const MelCrop>(&crop, {1}), .out = View<float>(p, {2, 128, 1})}, tables,
+          context),
+      "mel_batch_forward: out has shape [2,128,1], expected [1,128,1]");
+  CHECK_THROWS_WITH(
+      mel_normalize_mixup(
+          {.x = View<const float>(p, {1, 128, 2}), .mean = {}, .std = {}, .perm = {}, .y = View<float>(p, {1, 128, 2})},
+          {}, context),
+      Catch::Contains("mel_normalize_mixup: perm"));
 }
 
 TEST_CASE("cuda mel_stft: no two lanes of an access share a bank", "[cuda][mel_stft]") {

@@ -8,6 +8,7 @@
 #include "kernels/mel_stft/mel_stft.hpp"
 #include "kernels/mel_stft/mel_stft_ref.hpp"
 #include "kernels/mel_stft/mel_variants.hpp"
+#include "kernels/mixup/mixup.hpp"
 #include "tests/support/compare.hpp"
 #include "tests/support/test.hpp"
 
@@ -241,6 +242,75 @@ TEST_CASE("mel_stft: results do not depend on batch, sample type, threads", "[me
     CHECK(std::equal(threads_1.begin(), threads_1.end(), from_float.view().data));
   }
   omp_set_num_threads(threads);
+}
+
+TEST_CASE("mel_stft: an item cut from a pool is the same signal on its own", "[mel_stft]") {
+  const CpuContext context;
+  const MelTables tables;
+  constexpr std::int64_t kFrames = 3;
+  const std::vector<float> x = noise(6000);
+  const std::vector<MelCrop> crops = {{0, 1441, 0}, {777, 2500, 2}, {3000, 3000, 4}};
+  Buffer<float> out({3, 128, kFrames, 1});
+  mel_batch_forward({.pcm = view_of(x), .crops = View<const MelCrop>(crops.data(), {3}), .out = out.view()}, tables,
+                    context);
+  CHECK(out.guards_intact());
+  for (std::size_t n = 0; n < crops.size(); ++n) {
+    Buffer<float> alone({128, kFrames});
+    mel_forward({.pcm = View<const float>(x.data() + crops[n].begin, {crops[n].samples}),
+                 .first_frame = crops[n].first_frame,
+                 .out = alone.view()},
+                tables, context);
+    CHECK(std::equal(alone.view().data, alone.view().data + alone.size(),
+                     out.view().data + static_cast<std::int64_t>(n) * alone.size()));
+  }
+  for (const MelCrop bad : {MelCrop{-1, 1441, 0}, MelCrop{4560, 1441, 0}, MelCrop{0, 1440, 1}, MelCrop{0, 1440, -1},
+                            MelCrop{0, INT64_MAX, 0}, MelCrop{6001, 0, 0}}) {
+    CHECK_THROWS_AS(mel_batch_forward({.pcm = view_of(x),
+                                       .crops = View<const MelCrop>(&bad, {1}),
+                                       .out = View<float>(out.view().data, {1, 128, kFrames})},
+                                      tables, context),
+                    Error);
+  }
+}
+
+TEST_CASE("mel_stft: mix-up in the pass that normalises is normalisation and then mix-up", "[mel_stft]") {
+  const CpuContext context;
+  const MelParameters p;
+  Buffer<float> x({3, 4, 21, 1});
+  x.fill_uniform("mixed rows", -20, 5);
+  Buffer<float> means({3, 4});
+  Buffer<float> stds({3, 4});
+  means.fill_uniform("means", -10, 0);
+  stds.fill_uniform("stds", 0.5, 3);  // values up to 30, whose last digit is 1.9e-6
+  const std::vector<std::int64_t> partners = {2, 1, 0};
+  for (const bool own : {true, false}) {
+    const View<const float> mean = own ? View<const float>() : View<const float>(means.view());
+    const View<const float> std = own ? View<const float>() : View<const float>(stds.view());
+    Buffer<float> y({3, 4, 21, 1});
+    mel_normalize_mixup({.x = x.view(),
+                         .mean = mean,
+                         .std = std,
+                         .perm = View<const std::int64_t>(partners.data(), {3}),
+                         .lam = 0.7,
+                         .y = y.view()},
+                        p, context);
+    CHECK(y.guards_intact());
+    Buffer<float> normal({3, 4, 21, 1});
+    std::copy_n(x.view().data, x.size(), normal.view().data);
+    mel_normalize({.x = normal.view(), .mean = mean, .std = std}, p, context);
+    Buffer<float> expected({3, 4, 21, 1});
+    mixup<float>(
+        {.x = normal.view(), .perm = View<const std::int64_t>(partners.data(), {3}), .lam = 0.7, .y = expected.view()},
+        context);
+    check_close(own ? "own" : "given", y.view(), expected.view(), 2e-6, 0);  // a fused multiply-add or none
+  }
+  const std::vector<std::int64_t> wrong = {0, 3, 1};
+  Buffer<float> y({3, 4, 21, 1});
+  CHECK_THROWS_AS(
+      mel_normalize_mixup(
+          {.x = x.view(), .mean = {}, .std = {}, .perm = View<const std::int64_t>(wrong.data(), {3}), .y = y.view()}, p,
+          context),
+      Error);
 }
 
 TEST_CASE("mel_stft: extreme samples stay what they are", "[mel_stft]") {

@@ -25,8 +25,6 @@ std::vector<std::int64_t> permutation(std::int64_t n, const RandomKey& key) {
   return order;
 }
 
-std::span<const float> values_of(View<const float> view) { return {view.data, static_cast<std::size_t>(view.size())}; }
-
 }  // namespace
 
 void read_samples(const PcmCache::Item& item, int signal, std::int64_t first, std::int64_t count, float* out) {
@@ -85,11 +83,38 @@ std::vector<Example> Batcher::choose(std::int64_t step) const {
 
 Batch Batcher::make(std::int64_t step) const {
   const std::vector<Example> chosen = choose(step);
-  const std::int64_t N = options_.batch_size;
-  const std::int64_t T = options_.crop_frames;
-  Batch batch{.task = source_.task, .x = Tensor({N, tables_.parameters().mels, T, 1}, backend_), .target = {}};
-  source_.task == Task::kSed ? make_sed(chosen, step, batch) : make_clips(chosen, step, batch);
-  if (options_.mixup_alpha > 0 && step >= options_.mixup_from_step) mix(step, batch);
+  const Audio audio = source_.task == Task::kSed ? cut_recordings(chosen, step) : cut_clips(chosen, step);
+  const MelParameters& p = tables_.parameters();
+  const auto N = static_cast<std::int64_t>(chosen.size());
+  const Context& context = backend_->context();
+
+  const auto pool = Array<float>::from(audio.pool, backend_);
+  const auto crops = Array<MelCrop>::from(audio.crops, backend_);
+  const Tensor log_mel({N, p.mels, options_.crop_frames, 1}, backend_);
+  mel_batch_forward({.pcm = PcmView(pool.view()), .crops = crops.view(), .out = log_mel}, tables_, context);
+  Tensor mean;
+  Tensor std;
+  if (!audio.mean.empty()) {
+    mean = Tensor::from({N, p.mels}, audio.mean, backend_);
+    std = Tensor::from({N, p.mels}, audio.std, backend_);
+  }
+  const Shape labels =
+      source_.task == Task::kSed ? Shape{N, options_.crop_frames / kFramesPerLabel, classes_} : Shape{N, classes_};
+  Batch batch{.task = source_.task, .x = log_mel, .target = Tensor::from(labels, audio.target, backend_)};
+  if (options_.mixup_alpha <= 0 || step < options_.mixup_from_step) {
+    mel_normalize({.x = batch.x, .mean = mean, .std = std}, p, context);
+    return batch;
+  }
+  const auto draw = static_cast<std::uint32_t>(step);
+  const double lam = draw_beta(options_.mixup_alpha, {options_.seed, purpose("mixup", source_.task), draw});
+  const auto partners = Array<std::int64_t>::from(
+      permutation(N, {options_.seed, purpose("mixup_partner", source_.task), draw}), backend_);
+  batch.x = log_mel.like();
+  mel_normalize_mixup({.x = log_mel, .mean = mean, .std = std, .perm = partners.view(), .lam = lam, .y = batch.x}, p,
+                      context);
+  const Tensor target = batch.target.like();
+  mixup<float>({.x = batch.target, .perm = partners.view(), .lam = lam, .y = target}, context);
+  batch.target = target;
   return batch;
 }
 
@@ -111,81 +136,63 @@ void Batcher::cut_clip(const Example& example, std::uint64_t draw, View<float> o
   }
 }
 
-void Batcher::make_clips(const std::vector<Example>& chosen, std::int64_t step, Batch& batch) const {
-  const std::int64_t N = options_.batch_size;
+Batcher::Audio Batcher::cut_clips(const std::vector<Example>& chosen, std::int64_t step) const {
   // One sample more than the frames span: pre-emphasis takes it.
   const std::int64_t S = (options_.crop_frames - 1) * tables_.parameters().hop + 1;
-  std::vector<float> samples(static_cast<std::size_t>(N * S));
-  std::vector<float> target(static_cast<std::size_t>(N * classes_));
+  const auto N = static_cast<std::int64_t>(chosen.size());
+  Audio audio{.pool = std::vector<float>(static_cast<std::size_t>(N * S)),
+              .target = std::vector<float>(static_cast<std::size_t>(N * classes_))};
   for (std::int64_t n = 0; n < N; ++n) {
     const Example& example = chosen[static_cast<std::size_t>(n)];
     const std::uint64_t draw = (static_cast<std::uint64_t>(step) << 32U) | static_cast<std::uint64_t>(n);
-    cut_clip(example, draw, {samples.data() + n * S, {S}});
+    cut_clip(example, draw, {audio.pool.data() + n * S, {S}});
+    audio.crops.push_back({.begin = n * S, .samples = S});
     const Item& item = source_.dataset->items[static_cast<std::size_t>(example.item)];
-    fill_row(source_.task == Task::kAsc ? *item.scene : *item.tags, target.data() + n * classes_,
+    fill_row(source_.task == Task::kAsc ? *item.scene : *item.tags, audio.target.data() + n * classes_,
              static_cast<std::int32_t>(classes_));
   }
-  batch.target = Tensor::from({N, classes_}, target, backend_);
-  const Tensor pcm = Tensor::from({N, S}, samples, backend_);
-  mel_batch_forward(MelBatchForward{.pcm = View<const float>(pcm), .out = batch.x}, tables_, backend_->context());
-  mel_normalize({.x = batch.x, .mean = {}, .std = {}}, tables_.parameters(), backend_->context());
+  return audio;
 }
 
 // Frames of the middle of a recording, with their true neighbours and the statistics of the whole of it.
-void Batcher::make_sed(const std::vector<Example>& chosen, std::int64_t step, Batch& batch) const {
+Batcher::Audio Batcher::cut_recordings(const std::vector<Example>& chosen, std::int64_t step) const {
   const MelParameters& p = tables_.parameters();
   const std::int64_t T = options_.crop_frames;
   const std::int64_t labels = T / kFramesPerLabel;
   const RandomKey key{options_.seed, purpose("crop", Task::kSed), static_cast<std::uint32_t>(step)};
-  std::vector<float> target(chosen.size() * static_cast<std::size_t>(labels * classes_));
+  Audio audio;
   for (std::size_t n = 0; n < chosen.size(); ++n) {
-    const PcmCache::Item& audio = source_.cache.item(chosen[n].item);
+    const PcmCache::Item& recording = source_.cache.item(chosen[n].item);
     const int signal = chosen[n].signal;
     const Item& item = source_.dataset->items[static_cast<std::size_t>(chosen[n].item)];
     // The recording's length in samples, padded or cut where the layout says so, and at least the crop.
     const auto padded = static_cast<std::int64_t>(std::llround(item.padded_seconds * p.sample_rate));
-    const std::int64_t length = std::max(padded > 0 ? padded : audio.samples(), T * p.hop);
+    const std::int64_t length = std::max(padded > 0 ? padded : recording.samples(), T * p.hop);
     const std::int64_t all_labels = length / (kFramesPerLabel * p.hop);
     const auto choices = static_cast<std::uint32_t>(std::max<std::int64_t>(all_labels - labels, 1));
     const auto first_label = static_cast<std::int64_t>(uniform_below(key, n, choices));
     const std::int64_t first_frame = first_label * kFramesPerLabel;
 
-    // Half a window reaches one hop beyond the frames at either side; at the ends of the recording it is mirrored.
+    // Half a window reaches one hop beyond the frames at either side: the frames themselves never see the ends of the
+    // stretch, unless those are ends of the recording, which is mirrored there.
     const std::int64_t begin = std::max<std::int64_t>(first_frame - 1, 0) * p.hop;
     const std::int64_t end = std::min(length, (first_frame + T) * p.hop + 1);
-    std::vector<float> samples(static_cast<std::size_t>(end - begin));
-    read_samples(audio, signal, begin, end - begin, samples.data());
-    const Tensor pcm = Tensor::from({end - begin}, samples, backend_);
-    const View<float> out(batch.x.data() + static_cast<std::int64_t>(n) * p.mels * T, {p.mels, T});
-    mel_forward(MelForward{.pcm = View<const float>(pcm),
-                           .first_frame = first_frame - begin / p.hop,
-                           .left = begin > 0 ? EdgeRule::kNeighbour : EdgeRule::kReflect,
-                           .right = end < length ? EdgeRule::kNeighbour : EdgeRule::kReflect,
-                           .out = out},
-                tables_, backend_->context());
-    const Tensor mean = Tensor::from({p.mels}, values_of(audio.mean(signal)), backend_);
-    const Tensor std = Tensor::from({p.mels}, values_of(audio.std(signal)), backend_);
-    mel_normalize({.x = out, .mean = mean, .std = std}, p, backend_->context());
+    const std::size_t at = audio.pool.size();
+    audio.pool.resize(at + static_cast<std::size_t>(end - begin));
+    read_samples(recording, signal, begin, end - begin, audio.pool.data() + at);
+    audio.crops.push_back(
+        {.begin = static_cast<std::int64_t>(at), .samples = end - begin, .first_frame = first_frame - begin / p.hop});
+    const auto append = [](std::vector<float>& to, View<const float> row) {
+      to.insert(to.end(), row.data, row.data + row.size());
+    };
+    append(audio.mean, recording.mean(signal));
+    append(audio.std, recording.std(signal));
 
     std::vector<float> truth(static_cast<std::size_t>(all_labels * classes_));
     fill_frames(*item.events, truth.data(), all_labels, static_cast<std::int32_t>(classes_));
-    std::copy_n(truth.data() + first_label * classes_, labels * classes_,
-                target.data() + static_cast<std::int64_t>(n) * labels * classes_);
+    append(audio.target, {truth.data() + first_label * classes_, {labels * classes_}});
   }
-  batch.target = Tensor::from({static_cast<std::int64_t>(chosen.size()), labels, classes_}, target, backend_);
-}
-
-void Batcher::mix(std::int64_t step, Batch& batch) const {
-  const std::int64_t N = options_.batch_size;
-  const auto draw = static_cast<std::uint32_t>(step);
-  const double lam = draw_beta(options_.mixup_alpha, {options_.seed, purpose("mixup", source_.task), draw});
-  const auto partners = Array<std::int64_t>::from(
-      permutation(N, {options_.seed, purpose("mixup_partner", source_.task), draw}), backend_);
-  for (Tensor* tensor : {&batch.x, &batch.target}) {
-    const Tensor mixed = tensor->like();
-    mixup<float>({.x = *tensor, .perm = partners.view(), .lam = lam, .y = mixed}, backend_->context());
-    *tensor = mixed;
-  }
+  return audio;
 }
 
 double draw_beta(double alpha, const RandomKey& key) {

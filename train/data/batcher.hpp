@@ -57,9 +57,16 @@ class Batcher {
  private:
   [[nodiscard]] std::vector<Example> choose(std::int64_t step) const;
   void cut_clip(const Example& example, std::uint64_t draw, View<float> samples) const;
-  void make_clips(const std::vector<Example>& chosen, std::int64_t step, Batch& batch) const;
-  void make_sed(const std::vector<Example>& chosen, std::int64_t step, Batch& batch) const;
-  void mix(std::int64_t step, Batch& batch) const;
+  /// A batch before the front end.
+  struct Audio {
+    std::vector<float> pool;     // PCM of all items
+    std::vector<MelCrop> crops;  // an item's signal and frames within it
+    std::vector<float> mean;     // [N,mels] of whole recordings; empty where items are normalised by their own
+    std::vector<float> std;
+    std::vector<float> target;
+  };
+  [[nodiscard]] Audio cut_clips(const std::vector<Example>& chosen, std::int64_t step) const;
+  [[nodiscard]] Audio cut_recordings(const std::vector<Example>& chosen, std::int64_t step) const;
 
   TaskSource source_;
   BatchOptions options_;
