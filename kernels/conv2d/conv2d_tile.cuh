@@ -1,6 +1,7 @@
 #pragma once
 // Small pieces that the convolution kernels share.
 
+#include "kernels/common/bf16.cuh"
 #include "kernels/common/ptx.cuh"
 #include "kernels/conv2d/conv2d_task.hpp"
 
@@ -19,19 +20,12 @@ __device__ __forceinline__ int source_of(int p, int up, int size) {
 // On tensor cores both precisions share one layout: a 16-byte place of shared memory holds 8 channels in bf16 or 4 in
 // tf32, an ldmatrix row either way, and one mma takes two places deep.
 
-__device__ __forceinline__ unsigned bf16_pair(float low, float high) {
-  const __nv_bfloat162 pair = __floats2bfloat162_rn(low, high);
-  unsigned bits = 0;
-  memcpy(&bits, &pair, sizeof(bits));
-  return bits;
-}
-
 /// The 16 bytes that stand for these channels in shared memory: 8 in bf16, 4 rounded to tf32 or as they are.
 template <Precision kPrecision, int kElements>
 __device__ __forceinline__ uint4 conv_place(const float (&v)[kElements]) {
   if constexpr (kPrecision == Precision::kBf16) {
     static_assert(kElements == 8);
-    return {bf16_pair(v[0], v[1]), bf16_pair(v[2], v[3]), bf16_pair(v[4], v[5]), bf16_pair(v[6], v[7])};
+    return {to_bf16_pair(v[0], v[1]), to_bf16_pair(v[2], v[3]), to_bf16_pair(v[4], v[5]), to_bf16_pair(v[6], v[7])};
   } else if constexpr (kPrecision == Precision::kTf32) {
     static_assert(kElements == 4);
     return {to_tf32(v[0]), to_tf32(v[1]), to_tf32(v[2]), to_tf32(v[3])};

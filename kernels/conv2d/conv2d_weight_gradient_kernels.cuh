@@ -3,6 +3,7 @@
 // conv2d_weight_gradient_tiled_kernel is a matrix product over the pixels for each place of the convolution's kernel.
 // conv2d_weight_gradient_one_channel_kernel is for the first layer, which is bound by reading dy.
 
+#include "kernels/common/bf16.cuh"
 #include "kernels/common/ptx.cuh"
 #include "kernels/conv2d/conv2d_weight_gradient_tile.hpp"
 
@@ -91,17 +92,11 @@ __global__ void __launch_bounds__(kSimpleThreads)
 
 // --- tiles of pixels through shared memory
 
-__device__ __forceinline__ unsigned pack_bf16(float low, float high) {
-  const __nv_bfloat162 pair = __floats2bfloat162_rn(low, high);
-  unsigned bits = 0;
-  memcpy(&bits, &pair, sizeof(bits));
-  return bits;
-}
-
 /// An item as the products take it, 16 bytes: eight channels in bf16,
 template <ConvOperands kOperands>
 __device__ __forceinline__ uint4 rounded(const float4 (&v)[2]) {
-  return {pack_bf16(v[0].x, v[0].y), pack_bf16(v[0].z, v[0].w), pack_bf16(v[1].x, v[1].y), pack_bf16(v[1].z, v[1].w)};
+  return {to_bf16_pair(v[0].x, v[0].y), to_bf16_pair(v[0].z, v[0].w), to_bf16_pair(v[1].x, v[1].y),
+          to_bf16_pair(v[1].z, v[1].w)};
 }
 /// or four.
 template <ConvOperands kOperands>

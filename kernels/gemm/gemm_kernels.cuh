@@ -3,6 +3,7 @@
 // the device. gemm_mma_kernel computes on tensor cores, in tf32 or bf16 with float sums, and copies its tiles with
 // cp.async while it computes on earlier ones.
 
+#include "kernels/common/bf16.cuh"
 #include "kernels/common/ptx.cuh"
 
 namespace dcase::cuda {
@@ -122,13 +123,6 @@ struct GemmTile {
   }
 };
 
-__device__ __forceinline__ unsigned bf16_pair(float low, float high) {
-  const __nv_bfloat162 pair = __floats2bfloat162_rn(low, high);
-  unsigned bits = 0;
-  memcpy(&bits, &pair, sizeof(bits));
-  return bits;
-}
-
 /// A block owns a 64 x 64 tile of c; three stages of a and b tiles are in flight in shared memory as floats and are
 /// rounded when they become fragments. Sums run over k in steps of the instruction's depth, in order.
 template <GemmOperands kOperands, bool kTransA, bool kTransB, bool kAdd>
@@ -173,7 +167,7 @@ __global__ void __launch_bounds__(kMmaThreads) gemm_mma_kernel(GemmArguments g) 
           if (kOperands == GemmOperands::kBf16) {
             const MatrixPlace p = mma16816_a(lane, 2 * r);
             const int row = warp_m + 16 * i + p.row;
-            a[i][r] = bf16_pair(TileA::at(tile_a, row, k + p.column), TileA::at(tile_a, row, k + p.column + 1));
+            a[i][r] = to_bf16_pair(TileA::at(tile_a, row, k + p.column), TileA::at(tile_a, row, k + p.column + 1));
           } else {
             const MatrixPlace p = mma1688_a(lane, r);
             a[i][r] = to_tf32(TileA::at(tile_a, warp_m + 16 * i + p.row, k + p.column));
@@ -185,7 +179,7 @@ __global__ void __launch_bounds__(kMmaThreads) gemm_mma_kernel(GemmArguments g) 
           if (kOperands == GemmOperands::kBf16) {
             const MatrixPlace p = mma16816_b(lane, 2 * r);
             const int row = warp_n + 8 * j + p.column;
-            b[j][r] = bf16_pair(TileB::at(tile_b, row, k + p.row), TileB::at(tile_b, row, k + p.row + 1));
+            b[j][r] = to_bf16_pair(TileB::at(tile_b, row, k + p.row), TileB::at(tile_b, row, k + p.row + 1));
           } else {
             const MatrixPlace p = mma1688_b(lane, r);
             b[j][r] = to_tf32(TileB::at(tile_b, warp_n + 8 * j + p.column, k + p.row));

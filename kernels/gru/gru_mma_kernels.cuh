@@ -13,6 +13,7 @@
 //
 // kDepth is H rounded up to a size that the kernel is compiled for; weights and states beyond H are zero.
 
+#include "kernels/common/bf16.cuh"
 #include "kernels/gru/gru_layout.hpp"
 #include "kernels/gru/gru_steps.cuh"
 
@@ -67,8 +68,7 @@ __global__ void __launch_bounds__(kGruPackThreads)
       const int k = 16 * step + p.column;
       pair[i] = unit < H && k < H ? w[kTransposed ? k * H + unit : unit * H + k] : 0.0F;
     }
-    const __nv_bfloat162 rounded = __floats2bfloat162_rn(pair[0], pair[1]);
-    memcpy(&words[r], &rounded, sizeof(rounded));
+    words[r] = to_bf16_pair(pair[0], pair[1]);
   }
   packed[thread] = {words[0], words[1], words[2], words[3]};
 }
