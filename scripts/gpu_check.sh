@@ -109,6 +109,9 @@ if ((emulated)); then
 else
   step "tests" "$tests"
   step "reference values" "$dcasenet" verify --device cuda "$golden"/{ops,mel,v3_r8,v3_full}.safetensors
+  for precision in tf32 bf16; do
+    step "reference values of a model in $precision" "$dcasenet" verify --device cuda --precision "$precision" "$golden/v3_r8.safetensors"
+  done
 fi
 step "three trainings with the same bytes" training_repeats
 if ((emulated)); then  # the test of the benchmark runs all of it

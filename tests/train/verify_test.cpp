@@ -312,10 +312,12 @@ TEST_CASE("verify: patterns and the table of tolerances", "[verify]") {
   CHECK(find_tolerance(ReferenceKind::kModel, "loss_step1")->tolerance.relative == 1e-5);
   CHECK(find_tolerance(ReferenceKind::kModel, "loss_step2")->tolerance.relative == 1e-3);
   CHECK(find_tolerance(ReferenceKind::kModel, "state3.x.num_batches_tracked")->tolerance.absolute == 0);
+  CHECK(find_tolerance(ReferenceKind::kModel, "loss_step1", Precision::kBf16)->tolerance.relative == 1e-2);
+  CHECK(find_tolerance(ReferenceKind::kModel, "state0.x", Precision::kBf16)->tolerance.absolute == 0);
   CHECK(find_tolerance(ReferenceKind::kOps, "nothing") == nullptr);
   for (const ToleranceRule& rule : tolerance_rules()) {  // none is hidden by an earlier one
     INFO(rule.pattern);
-    CHECK(find_tolerance(rule.kind, rule.pattern) == &rule);
+    CHECK(find_tolerance(rule.kind, rule.pattern, rule.precision) == &rule);
   }
 }
 

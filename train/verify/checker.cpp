@@ -72,7 +72,8 @@ std::string VerifyReport::text() const {
   return out + (passed() ? "passed\n" : "FAILED\n");
 }
 
-Checker::Checker(const Archive& file, ReferenceKind kind) : file_(&file), kind_(kind) {
+Checker::Checker(const Archive& file, ReferenceKind kind, Precision precision)
+    : file_(&file), kind_(kind), precision_(precision) {
   report_.path = file.path();
   report_.kind = reference_kind_name(kind);
   for (const TensorInfo& tensor : file.tensors()) uses_.emplace(tensor.name, Use::kNone);
@@ -129,7 +130,7 @@ VerifyGroup& Checker::group(const ToleranceRule& rule) {
 
 void Checker::judge(const std::string& tensor, const std::string& key, std::span<const double> actual,
                     std::span<const double> expected) {
-  const ToleranceRule* rule = find_tolerance(kind_, key);
+  const ToleranceRule* rule = find_tolerance(kind_, key, precision_);
   if (rule == nullptr) fail(ErrorKind::kData, "'", file_->path(), "': there is no tolerance for '", key, "'");
   if (actual.size() != expected.size()) {
     fail(ErrorKind::kData, "'", file_->path(), "', tensor '", tensor, "': ", expected.size(),

@@ -43,7 +43,8 @@ struct VerifyReport {
 
 class Checker {
  public:
-  Checker(const Archive& file, ReferenceKind kind);
+  /// `precision`: that of the products whose results are compared.
+  Checker(const Archive& file, ReferenceKind kind, Precision precision = Precision::kFp32);
   [[nodiscard]] const Archive& file() const { return *file_; }
 
   // Inputs: the tensor counts as used. They throw Error(kData) when it is missing.
@@ -73,6 +74,7 @@ class Checker {
 
   const Archive* file_;
   ReferenceKind kind_;
+  Precision precision_;
   VerifyReport report_;
   std::map<std::string, Use, std::less<>> uses_;
   std::vector<Tolerance> tolerances_;  // of report_.groups, for the outlier shares

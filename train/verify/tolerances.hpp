@@ -6,6 +6,8 @@
 #include <span>
 #include <string_view>
 
+#include "kernels/common/context.hpp"
+
 namespace dcase {
 
 /// What a reference file holds; told by the names of its tensors.
@@ -27,10 +29,13 @@ struct ToleranceRule {
   const char* pattern;  ///< of "name" or "name#part"; '*' stands for any text, '?' for one character
   const char* group;    ///< line of the report
   Tolerance tolerance;
+  Precision precision = Precision::kFp32;  ///< kTf32, kBf16: for products in that precision alone
 };
 
-/// First rule of the kind whose pattern fits, or null.
-[[nodiscard]] const ToleranceRule* find_tolerance(ReferenceKind kind, std::string_view name);
+/// First rule of the kind whose pattern fits, or null. Where products have a lower precision, its own rules come before
+/// those of fp32.
+[[nodiscard]] const ToleranceRule* find_tolerance(ReferenceKind kind, std::string_view name,
+                                                  Precision precision = Precision::kFp32);
 /// All rules, in order of precedence.
 [[nodiscard]] std::span<const ToleranceRule> tolerance_rules();
 /// Whether `text` fits `pattern`.

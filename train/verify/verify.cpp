@@ -62,7 +62,7 @@ VerifyReport verify_file(const std::string& path, const BackendPtr& backend, con
   const Archive file = Archive::open(path);
   check_names(file);
   const ReferenceKind kind = reference_kind(file);
-  Checker checker(file, kind);
+  Checker checker(file, kind, backend->context().precision);
   switch (kind) {
     case ReferenceKind::kOps:
       detail::verify_ops(checker, backend);
