@@ -31,6 +31,9 @@ struct Outputs {
   Variable asc;  ///< [N,K] logits
   Variable tag;  ///< [N,K] logits
   Variable sed;  ///< [N,8*(T/40),K] probabilities, one a label frame of 100 ms (five input frames)
+  [[nodiscard]] const Variable& operator[](Task task) const {
+    return task == Task::kAsc ? asc : task == Task::kTag ? tag : sed;
+  }
 };
 
 /// Intermediate results by name, for inspection: "block1" .. "dense_TAG".

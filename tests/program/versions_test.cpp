@@ -2,6 +2,7 @@
 
 #include <nlohmann/json.hpp>
 
+#include "dcasenet/model.hpp"
 #include "engine/archive.hpp"
 #include "tests/program/program.hpp"
 #include "tests/train/training_fixture.hpp"
@@ -60,6 +61,26 @@ TEST_CASE("program: v1 and v2 are trained, resumed, scored and used", "[program]
   const test::Finished refused = run(folder, none);
   CHECK(refused.code == 2);
   CHECK_THAT(refused.errors, Catch::Contains("model.version") && Catch::Contains("from 1 to 3"));
+}
+
+TEST_CASE("program: model draw takes a file or a version", "[program]") {
+  const test::TemporaryFolder folder;
+  ModelInfo info;
+  info.architecture = {.version = 2, .divisor = 8};
+  for (const Task task : kAllTasks) info.labels[task] = builtin_labels(task);
+  Model::create(info, 1).save(folder / "m.safetensors");
+  const std::string a = folder / "a.svg";
+  const std::string b = folder / "b.svg";
+  CHECK(run(folder, {"model", "draw", folder / "m.safetensors", "-o", a}).code == 0);
+  CHECK(run(folder, {"model", "draw", "--version", "2", "--width", "1/8", "-o", b}).code == 0);
+  CHECK(read_file(a) == read_file(b));
+  CHECK_THAT(read_file(a), Catch::Contains("DcaseNet v2 of width 1/8: 149,952 parameters"));
+  CHECK(run(folder, {"model", "draw", "-o", a}).code == 2);
+  CHECK(run(folder, {"model", "draw", folder / "m.safetensors", "--version", "2", "-o", a}).code == 2);
+  CHECK(run(folder, {"model", "draw", "--version", "4", "-o", a}).code == 2);
+  CHECK(run(folder, {"model", "draw", "--version", "1", "--width", "1/3", "-o", a}).code == 2);
+  CHECK(run(folder, {"model", "draw", "--version", "1", "-o", "/proc/no/a.svg"}).code == 4);
+  CHECK(run(folder, {"model", "draw", a, "-o", b}).code == 3);
 }
 
 }  // namespace dcase

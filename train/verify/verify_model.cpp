@@ -25,10 +25,6 @@ constexpr int kRoundings = 16;
 /// The order of the passes of a joint step; it fixes the running averages.
 constexpr Task kStepOrder[] = {Task::kAsc, Task::kSed, Task::kTag};
 
-[[nodiscard]] const Variable& output(const Outputs& outputs, Task task) {
-  return task == Task::kAsc ? outputs.asc : task == Task::kTag ? outputs.tag : outputs.sed;
-}
-
 /// The file holds the weights themselves, or sums of them where they are given by formula.
 [[nodiscard]] bool holds_weights(const Archive& file) { return file.contains("state0.conv_block1.conv1.weight"); }
 
@@ -85,14 +81,14 @@ class ModelCheck {
     for (const Task task : kStepOrder) {
       Taps taps;
       const Outputs outputs = network_->forward(Variable(inputs_.x(upper(task))), task, {}, &taps);
-      checker_.compare("eval." + upper(task), output(outputs, task).value().to_vector());
+      checker_.compare("eval." + upper(task), outputs[task].value().to_vector());
       for (const auto& [name, variable] : taps) {
         const std::string key = concat("tapstat.", upper(task), ".", name);
         if (checker_.file().contains(key)) checker_.compare(key, activation_statistics(variable.value().to_vector()));
       }
       for (const std::string& length : lengths()) {
         const Outputs other = network_->forward(Variable(inputs_.x(length)), task, {}, nullptr);
-        checker_.compare(concat("eval_", length, ".", upper(task)), output(other, task).value().to_vector());
+        checker_.compare(concat("eval_", length, ".", upper(task)), other[task].value().to_vector());
       }
     }
     store_.set_trainable(true);
@@ -166,7 +162,7 @@ class ModelCheck {
     std::vector<Variable> variables;
     for (const Task task : kStepOrder) {
       const Outputs outputs = training_pass(inputs, task);
-      if (compare_outputs) checker_.compare("train." + upper(task), output(outputs, task).value().to_vector());
+      if (compare_outputs) checker_.compare("train." + upper(task), outputs[task].value().to_vector());
       const Loss loss = task_loss(task, outputs, inputs.y(upper(task)));
       losses.push_back(loss.read());
       variables.push_back(loss.variable);
