@@ -70,9 +70,9 @@ Architecture architecture_from_shapes(const Archive& archive) {
           .classes_sed = head(Task::kSed)};
 }
 
-LabelSet labels_for(const Archive& archive, Task task, const json* lists, std::int64_t classes) {
-  if (lists != nullptr && lists->contains(task_name(task))) {
-    const json& list = lists->at(task_name(task));
+LabelSet labels_for(const Archive& archive, Task task, const json& lists, std::int64_t classes) {
+  if (lists.contains(task_name(task))) {
+    const json& list = lists.at(task_name(task));
     const bool strings =
         list.is_array() && std::all_of(list.begin(), list.end(), [](const json& v) { return v.is_string(); });
     if (!strings || static_cast<std::int64_t>(list.size()) != classes) {
@@ -118,6 +118,12 @@ int version_by_names(const Archive& archive, const std::string& prefix) {
   return has("layer_SED.0.weight") ? 2 : 1;
 }
 
+LabelSet read_labels(const Archive& archive, Task task, std::int64_t classes) {
+  const auto entry = archive.metadata().find(kLabels);
+  const bool listed = entry != archive.metadata().end() && !entry->second.empty();
+  return labels_for(archive, task, listed ? parse_entry(archive, kLabels, entry->second) : json::object(), classes);
+}
+
 ModelInfo read_model_info(const Archive& archive) {
   ModelInfo info;
   info.metadata = archive.metadata();
@@ -130,18 +136,16 @@ ModelInfo read_model_info(const Archive& archive) {
     return text;
   };
   const std::string architecture = take(kArchitecture);
-  const std::string labels = take(kLabels);
+  static_cast<void>(take(kLabels));  // read_labels
   const std::string front_end = take(kFrontEnd);
   info.architecture =
       architecture.empty() ? architecture_from_shapes(archive) : architecture_from_json(archive, architecture);
-  json lists;
-  if (!labels.empty()) lists = parse_entry(archive, kLabels, labels);
   for (const Task task : kAllTasks) {
     const std::int64_t classes = info.architecture.classes(task);
     if (classes < 1 || classes > kMaxClasses) {
       fail(ErrorKind::kData, archive.path(), ": ", classes, " classes for ", task_name(task));
     }
-    info.labels[task] = labels_for(archive, task, labels.empty() ? nullptr : &lists, classes);
+    info.labels[task] = read_labels(archive, task, classes);
   }
   if (!front_end.empty()) info.front_end = front_end_from_json(archive, front_end);
   return info;

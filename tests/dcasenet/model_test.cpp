@@ -207,8 +207,10 @@ TEST_CASE("model: matching tensors are taken, the others drawn and named", "[mod
   other.architecture.classes_tag = 5;
   other.labels.tag = LabelSet({"a", "b", "c", "d", "e"});
   Model model = Model::create(other, 9);
-  const auto drawn = model.read_matching(Archive::open(folder / "donor.safetensors"), 9);
-  CHECK(drawn == std::vector<std::string>{"layer_TAG.6.weight", "layer_TAG.6.bias"});
+  const Transfer transfer = model.read_matching(Archive::open(folder / "donor.safetensors"), 9);
+  CHECK(transfer.drawn == std::vector<std::string>{"layer_TAG.6.weight", "layer_TAG.6.bias"});
+  CHECK(transfer.taken == 136 - 17 - 2);  // all but the counters and these
+  CHECK(transfer.heads.empty());
   CHECK(model.parameters().find("gru_1.weight_ih_l0")->parameter->value().to_vector() ==
         donor.parameters().find("gru_1.weight_ih_l0")->parameter->value().to_vector());
 }

@@ -1,5 +1,7 @@
 /// DcaseNet v1 and v2 through every verb that takes a model.
 
+#include <algorithm>
+#include <filesystem>
 #include <nlohmann/json.hpp>
 
 #include "dcasenet/model.hpp"
@@ -61,6 +63,52 @@ TEST_CASE("program: v1 and v2 are trained, resumed, scored and used", "[program]
   const test::Finished refused = run(folder, none);
   CHECK(refused.code == 2);
   CHECK_THAT(refused.errors, Catch::Contains("model.version") && Catch::Contains("from 1 to 3"));
+}
+
+TEST_CASE("program: parts are frozen, heads of other classes are replaced, and both are said", "[program]") {
+  const test::TemporaryFolder folder;
+  const std::string manifest = test::write_manifest(folder.path());
+  std::vector<std::string> first = train_arguments(manifest, folder / "first", 1);
+  REQUIRE(run(folder, first).code == 0);
+  // The same recordings, with one scene under another name.
+  std::string renamed = read_file(manifest);
+  for (std::size_t at = 0; (at = renamed.find("\"low\"", at)) != std::string::npos;) renamed.replace(at, 5, "\"deep\"");
+  atomic_write(folder / "other.jsonl", renamed);
+  std::vector<std::string> arguments = train_arguments(folder / "other.jsonl", folder / "second", 1);
+  arguments.erase(std::find(arguments.begin(), arguments.end(), "--quiet"));
+  const std::string donor = folder / "first/last.safetensors";
+  arguments.insert(arguments.end(), {"--init", donor, "--set", "train.freeze=conv_block1,gru"});
+  const test::Finished f = run(folder, arguments);
+  INFO(f.errors);
+  CHECK(f.code == 0);
+  CHECK_THAT(f.errors,
+             Catch::Contains("fc_ASC: the file has other asc classes; weights kept for high; drawn afresh for "
+                             "deep"));
+  CHECK_THAT(f.errors, Catch::Contains("frozen: 19"));
+  const Archive a = Archive::open(donor);
+  const Archive b = Archive::open(folder / "second/last.safetensors");
+  for (const std::string& name : a.names()) {
+    if (name.starts_with("conv_block1.") || name.starts_with("gru.")) CHECK(a.bytes(name) == b.bytes(name));
+  }
+  CHECK(a.bytes("conv_block2.conv1.weight") != b.bytes("conv_block2.conv1.weight"));
+
+  // A resumed run needs its start no more.
+  std::filesystem::remove(donor);
+  CHECK(run(folder, {"train", "--run", folder / "second", "--resume", "-q", "--set", "train.steps=3"}).code == 0);
+
+  const auto refused = [&](const std::string& parts) {
+    std::vector<std::string> wrong = train_arguments(manifest, folder / "third", 1);
+    wrong.insert(wrong.end(), {"--set", "train.freeze=" + parts});
+    const test::Finished result = run(folder, wrong);
+    CHECK(result.code == 2);
+    CHECK(std::count(result.errors.begin(), result.errors.end(), '\n') == 1);
+    return result.errors;
+  };
+  CHECK_THAT(refused("gru_1"),
+             Catch::Contains("train.freeze: 'gru_1' is no part of DcaseNet v1; there are conv_block1"));
+  CHECK_THAT(
+      refused("conv_block1,conv_block2,conv_block3,conv_block4,gru,event_fc,layer_ASC,code_ASC,fc_ASC,layer_TAG"),
+      Catch::Contains("nothing is left to train"));
 }
 
 TEST_CASE("program: model draw takes a file or a version", "[program]") {
