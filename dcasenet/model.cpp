@@ -3,6 +3,7 @@
 #include <set>
 
 #include "dcasenet/model_info.hpp"
+#include "dcasenet/state_entry.hpp"
 
 namespace dcase {
 namespace {
@@ -11,20 +12,6 @@ constexpr std::string_view kTrainPrefix = "train.";
 
 std::string width_text(const Architecture& a) {
   return a.divisor == 1 ? concat("v", a.version) : concat("v", a.version, " of width 1/", a.divisor);
-}
-
-bool fits(const StateEntry& entry, const Archive& archive) {
-  const TensorInfo* tensor = archive.find(entry.name());
-  return tensor != nullptr && tensor->shape == entry.shape();
-}
-
-void read_entry(const StateEntry& entry, const Archive& archive) {
-  if (entry.counter != nullptr) {
-    entry.counter->value = archive.integers(entry.name()).at(0);
-    return;
-  }
-  const Tensor& tensor = entry.parameter != nullptr ? entry.parameter->value() : entry.buffer->value;
-  tensor.copy_from(archive.floats(entry.name()));
 }
 
 }  // namespace
@@ -50,9 +37,6 @@ Model Model::load(const std::string& path, const BackendPtr& backend) { return l
 
 Model Model::load(const Archive& archive, const BackendPtr& backend) {
   ModelInfo info = read_model_info(archive);
-  if (info.architecture.version != 3) {
-    fail(ErrorKind::kData, archive.path(), ": DcaseNet v", info.architecture.version, " is not built, only v3");
-  }
   const std::int64_t d = info.architecture.divisor;
   if (d != 1 && d != 2 && d != 4 && d != 8) fail(ErrorKind::kData, archive.path(), ": width 1/", d, " is not offered");
   Model model(std::move(info), backend);
@@ -87,20 +71,6 @@ void Model::read_state(const Archive& archive) {
     if (archive.contains(entry.name())) read_entry(entry, archive);
   }
   store_->touch();
-}
-
-std::vector<std::string> Model::read_matching(const Archive& archive, std::uint64_t seed) {
-  store_->initialise(seed);
-  std::vector<std::string> drawn;
-  for (const StateEntry& entry : store_->entries()) {
-    if (fits(entry, archive)) {
-      read_entry(entry, archive);
-    } else if (entry.counter == nullptr) {
-      drawn.push_back(entry.name());
-    }
-  }
-  store_->touch();
-  return drawn;
 }
 
 void Model::write(ArchiveWriter& writer) const {

@@ -27,6 +27,17 @@ struct ModelInfo {
   std::map<std::string, std::string> metadata;  ///< further entries of the file, kept as they are
 };
 
+/// What a model took over from a file (Model::read_matching). Batch counters are not counted.
+struct Transfer {
+  std::int64_t taken = 0;          ///< tensors, whole
+  std::vector<std::string> drawn;  ///< tensors, whole
+  struct Head {
+    Task task;
+    std::vector<std::string> kept, drawn;  ///< names of classes
+  };
+  std::vector<Head> heads;  ///< those with some rows kept and others drawn, or kept in another order
+};
+
 /// Movable. Const members may be called from several threads at once; a model that is being trained belongs to one.
 class Model {
  public:
@@ -47,8 +58,15 @@ class Model {
   /// Overwrites the whole state from an archive of the same architecture. Throws Error(kData) naming the first tensor
   /// that is missing, foreign or of another shape; the model is unchanged then.
   void read_state(const Archive& archive);
-  /// Takes the tensors of equal name and shape, draws the others with `seed`; returns the names of those drawn.
-  std::vector<std::string> read_matching(const Archive& archive, std::uint64_t seed);
+  /// Starts from a model of other sizes, classes or version: takes the tensors of equal name and shape and draws the
+  /// others with `seed`. Rows of the heads belong to classes: where the class lists differ, each class that the file
+  /// knows by the same name brings its row, and the others are drawn, even if the lists are equally long. Throws
+  /// Error(kData) where the file contradicts itself about its classes.
+  Transfer read_matching(const Archive& archive, std::uint64_t seed);
+  /// Leaves parts as they are while others are trained, their batch-norm averages included. A part is named by whole
+  /// components, as "conv_block1", "layer_ASC.0" or "event_fc.bias". Throws Error(kUsage) for a name that is no part,
+  /// with those that are.
+  void freeze(const std::vector<std::string>& parts);
 
   [[nodiscard]] const ModelInfo& info() const { return info_; }
   [[nodiscard]] ModelInfo& info() { return info_; }

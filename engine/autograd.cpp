@@ -1,6 +1,9 @@
 #include "engine/autograd.hpp"
 
+#include <algorithm>
 #include <unordered_set>
+
+#include "engine/tape.hpp"
 
 namespace dcase {
 
@@ -58,16 +61,15 @@ Variable record(const char* name, Tensor value, const std::vector<Variable>& inp
 
 namespace {
 
-// Slots with a producer, each after everything that depends on it (reverse of a depth-first post-order).
-std::vector<std::shared_ptr<GradSlot>> backward_order(const std::shared_ptr<GradSlot>& root) {
-  std::vector<std::shared_ptr<GradSlot>> order;
-  std::unordered_set<const GradSlot*> seen;
+// Appends the slots with a producer that `root` depends on, each behind those it depends on: depth first.
+void append_dependencies(const std::shared_ptr<GradSlot>& root, std::unordered_set<const GradSlot*>& seen,
+                         std::vector<std::shared_ptr<GradSlot>>& order) {
   struct Visit {
     std::shared_ptr<GradSlot> slot;
     std::size_t next = 0;
   };
+  if (!root || !root->producer || !seen.insert(root.get()).second) return;
   std::vector<Visit> stack{{root}};
-  seen.insert(root.get());
   while (!stack.empty()) {
     Visit& visit = stack.back();
     const auto& producer = visit.slot->producer;
@@ -79,7 +81,6 @@ std::vector<std::shared_ptr<GradSlot>> backward_order(const std::shared_ptr<Grad
     order.push_back(std::move(visit.slot));
     stack.pop_back();
   }
-  return {order.rbegin(), order.rend()};
 }
 
 }  // namespace
@@ -93,7 +94,11 @@ void backward(const Variable& loss, float weight) {
   root.grad.fill(weight);
   root.written = true;
   if (!root.producer) return;
-  for (const auto& slot : backward_order(loss.slot_)) {
+  std::unordered_set<const GradSlot*> seen;
+  std::vector<std::shared_ptr<GradSlot>> order;
+  append_dependencies(loss.slot_, seen, order);
+  std::reverse(order.begin(), order.end());
+  for (const auto& slot : order) {
     if (slot->written) {
       Grads grads(*slot->producer);
       slot->producer->backward(grads);
@@ -102,6 +107,21 @@ void backward(const Variable& loss, float weight) {
     slot->grad = {};
     slot->written = false;
   }
+}
+
+std::vector<Operation> recorded_operations(const std::vector<Variable>& of) {
+  std::unordered_set<const GradSlot*> seen;
+  std::vector<std::shared_ptr<GradSlot>> order;
+  for (const Variable& variable : of) append_dependencies(variable.slot_, seen, order);
+  std::vector<Operation> operations;
+  for (const auto& slot : order) {
+    Operation operation{.name = slot->producer->name, .output = slot.get(), .inputs = {}};
+    for (const auto& input : slot->producer->inputs) {
+      if (input != nullptr) operation.inputs.push_back(input.get());
+    }
+    operations.push_back(std::move(operation));
+  }
+  return operations;
 }
 
 }  // namespace dcase

@@ -23,6 +23,7 @@ namespace dcase {
 
 class Grads;
 struct Node;
+struct Operation;
 
 /// Where the gradient of one variable is collected. Outlives the value.
 struct GradSlot {
@@ -45,6 +46,8 @@ class Variable {
 
   [[nodiscard]] const Tensor& value() const { return value_; }
   [[nodiscard]] bool requires_grad() const { return slot_ != nullptr; }
+  /// Which variable this is, for comparison (engine/tape.hpp); absent for constants.
+  [[nodiscard]] const GradSlot* slot() const { return slot_.get(); }
   /// The gradient of a leaf after `backward`; absent if none reached it.
   [[nodiscard]] Tensor grad() const { return slot_ && slot_->written ? slot_->grad : Tensor(); }
   /// Forgets a leaf's gradient: the next contribution overwrites it.
@@ -55,6 +58,7 @@ class Variable {
  private:
   friend Variable record(const char*, Tensor, const std::vector<Variable>&, std::function<void(Grads&)>);
   friend void backward(const Variable&, float);
+  friend std::vector<Operation> recorded_operations(const std::vector<Variable>&);
   Tensor value_;
   std::shared_ptr<GradSlot> slot_;
 };

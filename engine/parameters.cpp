@@ -128,7 +128,12 @@ const StateEntry* ParameterStore::find(std::string_view name) const {
 }
 
 void ParameterStore::set_trainable(bool trainable) {
-  for (Parameter& p : parameters_) p.variable = trainable ? p.leaf : Variable(p.leaf.value());
+  for (Parameter& p : parameters_) p.variable = trainable && !p.frozen ? p.leaf : Variable(p.leaf.value());
+}
+
+void ParameterStore::freeze(Parameter& parameter) {
+  parameter.frozen = true;
+  parameter.variable = Variable(parameter.leaf.value());
 }
 
 void ParameterStore::reset_grads() const {

@@ -36,8 +36,9 @@ struct Parameter {
   Shape shape;
   Initializer initializer;
   std::int64_t offset = 0;  ///< in the flat arenas
-  Variable variable;        ///< trained: a leaf; frozen: a constant, for which nothing is recorded
+  Variable variable;        ///< trained: a leaf; else a constant, for which nothing is recorded
   Variable leaf;
+  bool frozen = false;  ///< stays as it is while others are trained
   [[nodiscard]] const Tensor& value() const { return variable.value(); }
 };
 
@@ -94,8 +95,11 @@ class ParameterStore {
   [[nodiscard]] const Tensor& flat_grads() const { return grads_; }    ///< [parameter_count]
   [[nodiscard]] const Tensor& flat_buffers() const { return buffers_flat_; }
 
-  /// With false all parameters are constants: a pass records no graph and keeps no intermediate result alive.
+  /// With false all parameters are constants: a pass records no graph and keeps no intermediate result alive. With
+  /// true all but the frozen ones are trained.
   void set_trainable(bool trainable);
+  /// Leaves a parameter as it is from now on: no gradient, no update.
+  void freeze(Parameter& parameter);
 
   /// Forgets all gradients (nothing is written: the first contribution overwrites).
   void reset_grads() const;

@@ -13,7 +13,7 @@ BatchNorm::BatchNorm(const Scope& scope, std::int64_t channels, const Initialize
       batches_(scope.counter("num_batches_tracked")) {}
 
 BatchNorm::Statistics BatchNorm::statistics(View<const float> x, const Pass& pass) const {
-  if (!pass.training) return running();
+  if (!uses_batch(pass)) return running();
   Statistics batch{.mean = weight_->value().like(), .variance = weight_->value().like()};
   batchnorm_statistics<float>({.x = x, .mean = batch.mean, .variance = batch.variance}, weight_->value().context());
   track(batch, positions(x));
@@ -78,13 +78,12 @@ Variable BatchNorm::forward(const Variable& x, const Pass& pass, bool relu) cons
   const Tail tail{.relu = relu};
   Tensor y = in.like();
   run_forward(as_map(View<const float>(in)), s, tail, as_map(y.view()));
-  return record("batch_norm", y, {x, gamma(), beta()}, [this, in, s, tail, training = pass.training](Grads& g) {
+  return record("batch_norm", y, {x, gamma(), beta()}, [this, in, s, tail, batch = uses_batch(pass)](Grads& g) {
     Gradient dx = g.in(0);
     const Gradient dgamma = g.in(1);
     const Gradient dbeta = g.in(2);
     if (dx.view.present()) dx.view = as_map(dx.view);
-    run_backward(as_map(View<const float>(in)), s, tail, as_map(View<const float>(g.out())), training, dx, dgamma,
-                 dbeta);
+    run_backward(as_map(View<const float>(in)), s, tail, as_map(View<const float>(g.out())), batch, dx, dgamma, dbeta);
   });
 }
 

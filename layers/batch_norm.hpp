@@ -18,12 +18,16 @@ class BatchNorm {
   struct Statistics {
     Tensor mean, variance;
   };
-  /// Training: those of the batch x (a map, channels grouped or last), which also move the running averages.
-  /// Evaluation: the running averages.
+  /// Where `uses_batch`: those of the batch x (a map, channels grouped or last), which also move the running averages.
+  /// Else the running averages.
   [[nodiscard]] Statistics statistics(View<const float> x, const Pass& pass) const;
   /// Moves the running averages by a training batch of `count` positions, whose statistics an operator has taken.
   void track(const Statistics& batch, std::int64_t count) const;
   [[nodiscard]] Statistics running() const;
+
+  /// Whether a pass normalises with the statistics of its batch, and moves the running averages: in training, unless
+  /// gamma and beta are frozen. A frozen batch norm computes what it computed before, in training too.
+  [[nodiscard]] bool uses_batch(const Pass& pass) const { return pass.training && !(weight_->frozen && bias_->frozen); }
 
   [[nodiscard]] const Variable& gamma() const { return weight_->variable; }
   [[nodiscard]] const Variable& beta() const { return bias_->variable; }

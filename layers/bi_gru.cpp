@@ -1,6 +1,8 @@
 #include "layers/bi_gru.hpp"
 
+#include <algorithm>
 #include <cmath>
+#include <optional>
 
 #include "kernels/gru/gru.hpp"
 
@@ -35,7 +37,8 @@ Variable BiGru::forward(const Variable& x) const {
     inputs.insert(inputs.end(), {d.w_ih->variable, d.w_hh->variable, d.b_ih->variable, d.b_hh->variable});
   }
   Tensor gates;  // saved for backward
-  if (x.requires_grad() || a.w_ih->variable.requires_grad()) gates = Tensor({2, N, T, 4 * H}, in.backend());
+  const bool recorded = std::any_of(inputs.begin(), inputs.end(), [](const Variable& v) { return v.requires_grad(); });
+  if (recorded) gates = Tensor({2, N, T, 4 * H}, in.backend());
   gru_forward<float>({.x = in,
                       .w_ih = {a.w_ih->value(), b.w_ih->value()},
                       .w_hh = {a.w_hh->value(), b.w_hh->value()},
@@ -48,9 +51,13 @@ Variable BiGru::forward(const Variable& x) const {
     const auto& [f, r] = directions_;
     const Gradient dx = g.in(0);
     Gradient d[8];
+    std::optional<GradMode> mode;  // of those that are wanted
     for (std::size_t i = 0; i < 8; ++i) {
       d[i] = g.in(i + 1);
-      DCASE_CHECK(d[i].mode == d[0].mode, "gru: gradients of some parameters were reset and of others not");
+      if (!d[i].view.present()) continue;
+      DCASE_CHECK(d[i].mode == mode.value_or(d[i].mode),
+                  "gru: gradients of some parameters were reset and of others not");
+      mode = d[i].mode;
     }
     gru_backward<float>({.x = in,
                          .w_ih = {f.w_ih->value(), r.w_ih->value()},
@@ -64,7 +71,7 @@ Variable BiGru::forward(const Variable& x) const {
                          .db_ih = {d[2].view, d[6].view},
                          .db_hh = {d[3].view, d[7].view},
                          .dx_mode = dx.mode,
-                         .dw_mode = d[0].mode},
+                         .dw_mode = mode.value_or(GradMode::kSet)},
                         in.context());
   });
 }

@@ -108,7 +108,7 @@ if ((emulated)); then
   step "reference values of the operators" "$dcasenet" verify --device cuda "$golden/ops.safetensors"
 else
   step "tests" "$tests"
-  step "reference values" "$dcasenet" verify --device cuda "$golden"/{ops,mel,v3_r8,v3_full}.safetensors
+  step "reference values" "$dcasenet" verify --device cuda "$golden"/{ops,mel,v1_r8,v2_r8,v3_r8,v1_full,v2_full,v3_full}.safetensors
   for precision in tf32 bf16; do
     step "reference values of a model in $precision" "$dcasenet" verify --device cuda --precision "$precision" "$golden/v3_r8.safetensors"
   done

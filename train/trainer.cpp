@@ -133,6 +133,9 @@ StepReport Trainer::train_step(const std::vector<Batch>& batches) {
     const Variable x(batch.x.copied_to(model_->backend()));
     const Outputs out = model_->network().forward(x, batch.task, pass);
     const Loss loss = task_loss(batch.task, out, batch.target.copied_to(model_->backend()));
+    if (!loss.variable.requires_grad()) {
+      fail(ErrorKind::kUsage, "train.freeze: nothing that the ", task_name(batch.task), " loss depends on is trained");
+    }
     backward(loss.variable, static_cast<float>(tasks_[i].loss_weight));
     losses.push_back(loss.value);
   }

@@ -110,13 +110,17 @@ TEST_CASE("layers: modules pass gradients to their input and to every parameter"
   const BackendPtr cpu = Backend::cpu();
   const Pass training{.training = true, .random = {}, .dropout = true};
   const auto check_module = [&](const std::string& what, ParameterStore& store, const Shape& shape, const Function& f,
-                                double tolerance) {
+                                double tolerance, const std::string& frozen = "none") {
     store.allocate();
     store.initialise(5);
+    for (Parameter& p : store.parameters()) {
+      if (p.name.starts_with(frozen)) store.freeze(p);
+    }
     const Variable x = Variable::leaf(uniform(shape, what.c_str(), cpu));
     check_leaf(
         what + " input", x, [&] { return f(x); }, tolerance);
     for (const Parameter& p : store.parameters()) {
+      if (p.frozen) continue;
       store.reset_grads();
       check_leaf(
           what + " " + p.name, p.variable,
@@ -138,6 +142,32 @@ TEST_CASE("layers: modules pass gradients to their input and to every parameter"
     const ConvBlock block(Scope(store), 32, 32, {.m = 2, .t = 5});
     check_module(
         "block", store, {1, 8, 11, 32}, [&](const Variable& x) { return block.forward(x, training); }, 0.1);
+  }
+  SECTION("convolution block with frozen batch norms") {
+    for (const char* frozen : {"bn1", "bn2", "bn"}) {
+      ParameterStore store(cpu);
+      const ConvBlock block(Scope(store), 3, 4, {.m = 2, .t = 2});
+      check_module(
+          frozen, store, {2, 6, 9, 3}, [&](const Variable& x) { return block.forward(x, training); }, 0.1, frozen);
+    }
+  }
+  SECTION("convolution block with a frozen convolution") {
+    ParameterStore store(cpu);
+    const ConvBlock block(Scope(store), 3, 4, {.m = 2, .t = 2});
+    check_module(
+        "block", store, {2, 6, 9, 3}, [&](const Variable& x) { return block.forward(x, training); }, 0.1, "conv2");
+  }
+  SECTION("GRU with some of its tensors frozen") {
+    ParameterStore store(cpu);
+    const BiGru gru(Scope(store), 5, 4);
+    check_module(
+        "gru", store, {2, 6, 5}, [&](const Variable& x) { return gru.forward(x); }, 0.02, "weight_ih");
+  }
+  SECTION("squeeze-excite residual block with a frozen projection") {
+    ParameterStore store(cpu);
+    const SeResidual block(Scope(store), 3, 16, {.dimensions = 2, .stride = 2});
+    check_module(
+        "se", store, {2, 6, 5, 3}, [&](const Variable& x) { return block.forward(x, training); }, 0.1, "downsample");
   }
   SECTION("GRU") {
     ParameterStore store(cpu);
@@ -182,6 +212,29 @@ TEST_CASE("layers: frozen parameters record nothing", "[layers]") {
   CHECK_FALSE(block.forward(x, Pass{}).requires_grad());
   store.set_trainable(true);
   CHECK(block.forward(x, Pass{}).requires_grad());
+}
+
+TEST_CASE("layers: a frozen batch norm computes in training what it computes in evaluation", "[layers]") {
+  const BackendPtr cpu = Backend::cpu();
+  ParameterStore store(cpu);
+  const ConvBlock block(Scope(store), 2, 3, {.m = 2, .t = 2});
+  store.allocate();
+  store.initialise(5);
+  const Pass training{.training = true};
+  const Variable x(uniform({2, 6, 8, 2}, "x", cpu));
+  static_cast<void>(block.forward(x, training));
+  const std::vector<float> buffers = store.flat_buffers().to_vector();
+  const std::vector<float> evaluated = block.forward(x, Pass{}).value().to_vector();
+  CHECK(block.forward(x, training).value().to_vector() != evaluated);
+  store.flat_buffers().copy_from(buffers);
+  for (Parameter& p : store.parameters()) store.freeze(p);
+  const Variable y = block.forward(x, training);
+  CHECK(y.value().to_vector() == evaluated);
+  CHECK_FALSE(y.requires_grad());
+  CHECK(store.flat_buffers().to_vector() == buffers);
+  CHECK(store.find("bn1.num_batches_tracked")->counter->value == 2);
+  store.set_trainable(true);  // as after an evaluation: what is frozen stays so
+  CHECK_FALSE(block.forward(x, training).requires_grad());
 }
 
 TEST_CASE("layers: dropout differs between steps and is the identity in expectation", "[layers]") {

@@ -101,9 +101,21 @@ TEST_CASE("config: how a data set is read", "[config]") {
   CHECK(to_json(config_from_json(to_json(c), "run")) == to_json(c));
   CHECK(contains(refused_set("data.test_folds=3"), "a list of integers from 0 on"));
   CHECK(contains(refused_set("data.test_folds=[-1]"), "a list of integers from 0 on"));
+  CHECK(contains(refused_set("train.freeze=[1]"), "a list of names"));
+  CHECK(contains(refused_set("train.freeze=3"), "a list of names"));
   CHECK(
       contains(refused_set("data.sed_columns=xyz"), "\"xyz\" is not allowed; it takes track, no-track, cartesian or"));
   CHECK(contains(refused_set("data.sed_columns=1"), "track, no-track"));
+}
+
+TEST_CASE("config: frozen parts are a list, or a text with commas", "[config]") {
+  using Names = std::vector<std::string>;
+  CHECK(load_config("", {}).train.freeze.empty());
+  const TrainConfig c = load_config("", {R"(train.freeze=["conv_block1", "gru_1"])"});
+  CHECK(c.train.freeze == Names{"conv_block1", "gru_1"});
+  CHECK(load_config("", {"train.freeze=conv_block1,layer_ASC.0"}).train.freeze == Names{"conv_block1", "layer_ASC.0"});
+  CHECK(load_config("", {"train.freeze=gru_1", "train.freeze=[]"}).train.freeze.empty());
+  CHECK(config_from_json(to_json(c), "here").train.freeze == c.train.freeze);
 }
 
 TEST_CASE("config: unknown keys are refused with the nearest known one", "[config]") {

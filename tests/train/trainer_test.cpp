@@ -23,10 +23,12 @@ std::string text_of(const std::string& path) { return read_file(path); }
 }  // namespace
 
 TEST_CASE("trainer: three tasks are learned together", "[trainer]") {
+  const int version = GENERATE(1, 2, 3);
+  INFO("v" << version);
   const test::TemporaryFolder folder;
-  const auto tasks = test::plans(test::write_manifest(folder.path()), 4, 60);
-  const auto model = test::model_for(tasks);
-  Trainer trainer(model, tasks, options(folder.path(), 25));
+  const auto tasks = test::plans(test::write_manifest(folder.path()), 4, 120);
+  const auto model = test::model_for(tasks, 1, version);
+  Trainer trainer(model, tasks, options(folder.path(), 30));
   std::vector<double> losses;
   std::vector<Evaluation> last;
   const TrainOutcome outcome =
@@ -35,7 +37,7 @@ TEST_CASE("trainer: three tasks are learned together", "[trainer]") {
                    .evaluation_progress = {},
                    .stop = {}});
   CHECK(outcome == TrainOutcome::kFinished);
-  REQUIRE(losses.size() == 25);
+  REQUIRE(losses.size() == 30);
   CHECK(losses.back() < 0.5 * losses.front());
   REQUIRE(last.size() == 3);
   CHECK(last[0].asc->overall.accuracy == 100);
@@ -60,12 +62,13 @@ TEST_CASE("trainer: the model's memory does not grow after the first step", "[tr
 }
 
 TEST_CASE("trainer: stopped and resumed ends in the bits of an uninterrupted run", "[trainer]") {
+  const int version = GENERATE(1, 2, 3);
   const test::TemporaryFolder folder;
   const std::string manifest = test::write_manifest(folder.path());
   const auto train = [&](const std::string& run, std::int64_t stop_after) {
     std::filesystem::create_directories(folder / run);
     const auto tasks = test::plans(manifest, 3, 60, 0.3);
-    const auto model = test::model_for(tasks);
+    const auto model = test::model_for(tasks, 1, version);
     TrainerOptions o = options(folder / run, 9);
     o.evaluate_every = 4;
     o.restart_steps = 6;
@@ -90,6 +93,52 @@ TEST_CASE("trainer: stopped and resumed ends in the bits of an uninterrupted run
     REQUIRE(a.names() == b.names());
     for (const std::string& tensor : a.names()) CHECK(a.bytes(tensor) == b.bytes(tensor));
   }
+}
+
+TEST_CASE("trainer: frozen parts keep every bit while the others learn, also after a resume", "[trainer]") {
+  const test::TemporaryFolder folder;
+  const std::string manifest = test::write_manifest(folder.path());
+  const auto state_by_name = [](const Model& model) {
+    std::map<std::string, std::vector<float>> state;
+    for (const StateEntry& e : model.parameters().entries()) {
+      if (e.parameter != nullptr) state[e.name()] = e.parameter->value().to_vector();
+      if (e.buffer != nullptr) state[e.name()] = e.buffer->value.to_vector();
+      if (e.counter != nullptr) state[e.name()] = {static_cast<float>(e.counter->value)};
+    }
+    return state;
+  };
+  const auto train = [&](const std::string& run, std::int64_t steps) {
+    std::filesystem::create_directories(folder / run);
+    const auto tasks = test::plans(manifest, 2, 60);
+    const auto model = test::model_for(tasks);
+    model->freeze({"conv_block1", "conv_block2", "layer_ASC.1", "gru_1"});
+    TrainerOptions o = options(folder / run, steps);
+    o.evaluate_every = 2;  // sets all parameters to constants and back
+    o.optimizer.weight_decay = 0.01;
+    Trainer trainer(model, tasks, o);
+    if (std::filesystem::exists(trainer.last_path())) trainer.resume(Archive::open(trainer.last_path()));
+    static_cast<void>(trainer.run());
+    return state_by_name(*model);
+  };
+  const auto before = state_by_name(*test::model_for(test::plans(manifest, 2, 60)));
+  const auto after = train("whole", 4);
+  for (const auto& [name, values] : before) {
+    const bool frozen = name.starts_with("conv_block1.") || name.starts_with("conv_block2.") ||
+                        name.starts_with("layer_ASC.1.") || name.starts_with("gru_1.");
+    INFO(name);
+    CHECK((after.at(name) == values) == frozen);
+  }
+  static_cast<void>(train("parts", 2));
+  CHECK(train("parts", 4) == after);
+}
+
+TEST_CASE("trainer: a task of which nothing is trained is refused", "[trainer]") {
+  const test::TemporaryFolder folder;
+  const auto tasks = test::plans(test::write_manifest(folder.path()), 2, 60);
+  const auto model = test::model_for(tasks);
+  model->freeze({"conv_block1", "conv_block2", "conv_block3", "conv_block4_1", "conv_block4_2", "gru_2", "event_fc"});
+  Trainer trainer(model, tasks, options(folder.path(), 1));
+  CHECK_THROWS_WITH(trainer.run(), Catch::Contains("train.freeze") && Catch::Contains("sed loss"));
 }
 
 TEST_CASE("trainer: two runs of one seed are equal, another seed is not", "[trainer]") {

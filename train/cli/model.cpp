@@ -89,7 +89,8 @@ int forward(const ForwardOptions& options, Environment& environment) {
 }  // namespace
 
 void add_model(Program& program) {
-  CLI::App& group = program.add_group("model", "model files: info, forward");
+  CLI::App& group = program.add_group("model", "model files: info, forward, draw");
+  add_model_draw(program, group);
   auto i = std::make_shared<InfoOptions>();
   CLI::App& info_verb = program.add(group, "info", "architecture, classes and origin of a model file",
                                     [i](Environment&) { return info(*i); });

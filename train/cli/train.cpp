@@ -2,6 +2,7 @@
 
 #include <fmt/format.h>
 
+#include <algorithm>
 #include <filesystem>
 #include <iostream>
 #include <memory>
@@ -16,6 +17,7 @@
 #include "train/cli/sources.hpp"
 #include "train/cli/verbs.hpp"
 #include "train/config/config.hpp"
+#include "train/report/text.hpp"
 #include "train/trainer.hpp"
 
 namespace dcase::cli {
@@ -104,18 +106,41 @@ ModelInfo model_info(const TrainConfig& config, const std::vector<TaskPlan>& pla
   return info;
 }
 
-std::shared_ptr<Model> make_model(const TrainConfig& config, const std::vector<TaskPlan>& plans,
-                                  Environment& environment) {
-  Console& console = environment.console;
-  auto model =
-      std::make_shared<Model>(Model::create(model_info(config, plans), config.train.seed, environment.backend()));
-  if (config.init.empty()) return model;
-  const std::vector<std::string> drawn = model->read_matching(Archive::open(config.init), config.train.seed);
-  const std::size_t all = model->parameters().entries().size();
-  console.info(fmt::format("init: {} of {} tensors taken from {}", all - drawn.size(), all, config.init));
-  for (const std::string& name : drawn) console.info("init: drawn afresh: " + name);
-  if (drawn.size() == all) fail(ErrorKind::kData, config.init, ": no tensor of it fits this network");
-  return model;
+/// "river, seaside and 8 more"
+std::string some_of(const std::vector<std::string>& names) {
+  constexpr std::size_t kShown = 6;
+  std::string text;
+  for (std::size_t i = 0; i < std::min(names.size(), kShown); ++i) text += (i == 0 ? "" : ", ") + printable(names[i]);
+  if (names.size() > kShown) text += fmt::format(" and {} more", names.size() - kShown);
+  return text;
+}
+
+// Starts from another model, and says what of it.
+void take_over(Model& model, const TrainConfig& config, Console& console) {
+  const Transfer transfer = model.read_matching(Archive::open(config.init), config.train.seed);
+  if (transfer.taken == 0) fail(ErrorKind::kData, config.init, ": no tensor of it fits this network");
+  console.info(fmt::format("init: {} tensors taken from {}", transfer.taken, config.init));
+  for (const std::string& name : transfer.drawn) console.info("init: drawn afresh: " + name);
+  for (const Transfer::Head& head : transfer.heads) {
+    console.info(fmt::format("init: {}: the file has other {} classes; weights kept for {}{}{}", head_of(head.task),
+                             task_name(head.task), some_of(head.kept), head.drawn.empty() ? "" : "; drawn afresh for ",
+                             some_of(head.drawn)));
+  }
+}
+
+// Leaves parts as they are, and says how much.
+void freeze(Model& model, const TrainConfig& config, Console& console) {
+  if (config.train.freeze.empty()) return;
+  try {
+    model.freeze(config.train.freeze);
+  } catch (const Error& error) {
+    fail(error.kind(), "train.freeze: ", error.what());
+  }
+  std::int64_t frozen = 0;
+  for (const Parameter& p : model.parameters().parameters()) frozen += p.frozen ? p.value().size() : 0;
+  const std::int64_t all = model.parameters().parameter_count();
+  if (frozen == all) fail(ErrorKind::kUsage, "train.freeze: nothing is left to train");
+  console.info(fmt::format("frozen: {} of {} parameters", frozen, all));
 }
 
 void check_same_data(const Archive& checkpoint, const Model& model) {
@@ -178,7 +203,10 @@ int train(const Options& options, Environment& environment) {
   }
 
   const std::vector<TaskPlan> plans = open_tasks(config, environment);
-  std::shared_ptr<Model> model = make_model(config, plans, environment);
+  const auto model =
+      std::make_shared<Model>(Model::create(model_info(config, plans), config.train.seed, environment.backend()));
+  if (!checkpoint && !config.init.empty()) take_over(*model, config, console);
+  freeze(*model, config, console);
   std::error_code error;
   fs::create_directories(options.run, error);
   if (error) fail(ErrorKind::kIo, options.run, ": cannot be created: ", error.message());
@@ -225,7 +253,8 @@ void add_train(Program& program) {
   verb.add_option("-s,--set", options->set, "KEY=VALUE over the file, as in --set train.lr=5e-4; several allowed");
   verb.add_option("-r,--run", options->run,
                   "folder for checkpoints (last, best_TASK), metrics.csv, log.jsonl, config.json");
-  verb.add_option("--init", options->init, "model to start from: tensors of equal name and shape are taken");
+  verb.add_option("--init", options->init,
+                  "model to start from: tensors of equal name and shape are taken, rows of heads by class");
   verb.add_flag("--resume", options->resume, "goes on from last.safetensors of the run folder, bit for bit");
   verb.add_flag("--help-config", options->help_config, "lists every key of the configuration");
 }

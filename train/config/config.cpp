@@ -4,6 +4,7 @@
 #include <functional>
 #include <limits>
 #include <set>
+#include <sstream>
 #include <utility>
 
 #include "dcasenet/labels.hpp"
@@ -130,6 +131,25 @@ Key folds(const std::string& name, const Field<std::vector<int>>& field, const s
           getter(field)};
 }
 
+// A list of names; on the command line also a text with commas between them.
+Key names(const std::string& name, const Field<std::vector<std::string>>& field, const std::string& help) {
+  const std::string allowed = "a list of names, like [\"conv_block1\", \"gru_1\"]";
+  return {name, help,
+          [=](TrainConfig& c, const json& v) {
+            std::vector<std::string> list;
+            if (v.is_string()) {
+              std::istringstream text(v.get<std::string>());
+              for (std::string part; std::getline(text, part, ',');) list.push_back(part);
+            } else if (v.is_array() && std::all_of(v.begin(), v.end(), [](const json& n) { return n.is_string(); })) {
+              list = v.get<std::vector<std::string>>();
+            } else {
+              reject(name, v, allowed);
+            }
+            field(c) = std::move(list);
+          },
+          getter(field)};
+}
+
 constexpr std::int64_t kAny = std::numeric_limits<std::int64_t>::max();
 
 void add_task_keys(std::vector<Key>& keys, Task task) {
@@ -163,7 +183,7 @@ std::vector<Key> make_keys() {
   };
   const auto train = [&](auto member) { return in(&C::train, member); };
 
-  k.push_back(integer("model.version", model(&Model::version), 3, 3, "DcaseNet v3"));
+  k.push_back(integer("model.version", model(&Model::version), 1, 3, "DcaseNet v1, v2 or v3"));
   k.push_back(
       choice("model.width", model(&Model::width), {"1", "1/2", "1/4", "1/8"}, "hidden widths against the paper's"));
   for (const Task task : kAllTasks) add_task_keys(k, task);
@@ -215,7 +235,9 @@ std::vector<Key> make_keys() {
   k.push_back(real("train.mixup_alpha", train(&Train::mixup_alpha), 0, 4, "of Beta(alpha, alpha); 0: no mix-up"));
   k.push_back(integer("train.mixup_from_step", train(&Train::mixup_from_step), 0, kAny, "first step that mixes"));
   k.push_back(real("train.grad_clip", train(&Train::grad_clip), 0, 1e9, "largest norm of the gradient; 0: no limit"));
-  k.push_back(boolean("train.dropout", train(&Train::dropout), "in the tagging head"));
+  k.push_back(boolean("train.dropout", train(&Train::dropout), "in the dense blocks before tags (and, in v2, events)"));
+  k.push_back(names("train.freeze", train(&Train::freeze),
+                    "parts that stay as they are, batch-norm averages too: [\"conv_block1\", \"layer_ASC.0\"]"));
   k.push_back(
       real("eval.threshold", in(&C::eval, &Eval::threshold), 0, 1, "sound events: active above, for validation"));
   k.push_back(text(

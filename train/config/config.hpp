@@ -66,6 +66,7 @@ struct TrainConfig {
     std::int64_t mixup_from_step = 3000;
     double grad_clip = 0;  ///< 0: never
     bool dropout = true;
+    std::vector<std::string> freeze;  ///< parts of the network that stay as they are
   } train;
 
   struct {
