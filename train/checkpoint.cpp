@@ -69,6 +69,12 @@ TrainState read_train_state(const Archive& archive) {
 void restore_checkpoint(const Archive& archive, Model& model, Optimizer& optimizer) {
   const json j = json::parse(archive.metadata().at(kTrain), nullptr, false);
   const std::int64_t steps = count_at(archive, j, "optimizer_steps");
+  const BnStats stored = read_model_info(archive).bn_stats;
+  const BnStats wanted = model.info().bn_stats;
+  if ((stored == BnStats::kShared) != (wanted == BnStats::kShared)) {
+    fail(ErrorKind::kData, archive.path(), ": has ", bn_stats_name(stored), " batch-norm statistics, not ",
+         bn_stats_name(wanted), "; start a run of its own with --init");
+  }
   for (const auto& [name, tensor] : optimizer.state()) archive.require_shape(kPrefix + name, {tensor.size()});
   model.read_state(archive);
   for (const auto& [name, tensor] : optimizer.state()) {

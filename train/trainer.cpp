@@ -72,6 +72,11 @@ Trainer::Trainer(std::shared_ptr<Model> model, std::vector<TaskPlan> tasks, Trai
   for (const TaskPlan& plan : tasks_) {
     batchers_.push_back(std::make_shared<const Batcher>(plan.source, plan.batch, tables, loader));
   }
+  // The weights move away from under averages that no batch of this run will move.
+  for (const Task task : kAllTasks) {
+    const auto trained = [task](const TaskPlan& plan) { return plan.source.task == task; };
+    if (std::none_of(tasks_.begin(), tasks_.end(), trained)) forget_averages(model_->parameters(), task);
+  }
   state_.config = options_.config;
   state_.device = model_->backend()->name();
   state_.threads = omp_get_max_threads();
@@ -123,13 +128,14 @@ TrainOutcome Trainer::run(const TrainerHooks& hooks) {
 
 StepReport Trainer::train_step(const std::vector<Batch>& batches) {
   StepReport report{.learning_rate = learning_rate(state_.step)};
-  const Pass pass{.training = true,
-                  .random = {.seed = options_.seed, .step = static_cast<std::uint32_t>(state_.step)},
-                  .dropout = options_.dropout};
+  Pass pass{.training = true,
+            .random = {.seed = options_.seed, .step = static_cast<std::uint32_t>(state_.step)},
+            .dropout = options_.dropout};
   model_->parameters().reset_grads();
   std::vector<Array<double>> losses;
   for (std::size_t i = 0; i < batches.size(); ++i) {
     const Batch& batch = batches[i];
+    if (model_->info().bn_stats != BnStats::kShared) pass.domain = domain_of(batch.task);
     const Variable x(batch.x.copied_to(model_->backend()));
     const Outputs out = model_->network().forward(x, batch.task, pass);
     const Loss loss = task_loss(batch.task, out, batch.target.copied_to(model_->backend()));
@@ -171,6 +177,7 @@ void Trainer::log_step(const StepReport& report) {
 
 void Trainer::evaluate_all(const TrainerHooks& hooks) {
   state_.evaluated_step = state_.step;
+  model_->refresh_averages();
   std::vector<Evaluation> evaluations;
   {
     const Frozen frozen(model_->parameters());
@@ -202,6 +209,9 @@ void Trainer::evaluate_all(const TrainerHooks& hooks) {
   if (hooks.evaluation) hooks.evaluation(state_.step, evaluations);
 }
 
-void Trainer::save_last() { save_checkpoint(last_path(), *model_, optimizer_, state_); }
+void Trainer::save_last() {
+  model_->refresh_averages();
+  save_checkpoint(last_path(), *model_, optimizer_, state_);
+}
 
 }  // namespace dcase

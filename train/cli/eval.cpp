@@ -27,6 +27,7 @@ struct Options {
   DecisionRules decisions;
   double offset_share = 0.5;
   bool sed_eval_compat = false;
+  std::string bn_stats;
   std::string json;
 };
 
@@ -48,6 +49,18 @@ EvaluateOptions evaluate_options(const Options& o, bool reference) {
   return e;
 }
 
+Model load_model(const Options& o, const BackendPtr& backend) {
+  Model model = Model::load(o.model, backend);
+  if (o.bn_stats.empty()) return model;
+  const BnStats mode = value_of(kBnStatsWords, o.bn_stats, "--bn-stats");
+  if (model.info().bn_stats == BnStats::kShared && mode != BnStats::kShared) {
+    fail(ErrorKind::kUsage, "--bn-stats ", o.bn_stats, ": ", o.model,
+         " has no averages of single tasks; dcasenet model recalibrate makes them from training data");
+  }
+  model.set_bn_stats(mode);
+  return model;
+}
+
 int eval(const Options& o, Environment& environment) {
   const InterruptScope interrupt;
   if (o.metrics != "standard" && o.metrics != "reference") {
@@ -55,9 +68,11 @@ int eval(const Options& o, Environment& environment) {
   }
   const bool reference = o.metrics == "reference";
   EvaluateOptions options = evaluate_options(o, reference);
-  const Session session(std::make_shared<const Model>(Model::load(o.model, environment.backend())));
-  nlohmann::ordered_json json = {
-      {"model", o.model}, {"metrics", o.metrics}, {"tasks", nlohmann::ordered_json::array()}};
+  const Session session(std::make_shared<const Model>(load_model(o, environment.backend())));
+  nlohmann::ordered_json json = {{"model", o.model},
+                                 {"bn_stats", bn_stats_name(session.model().info().bn_stats)},
+                                 {"metrics", o.metrics},
+                                 {"tasks", nlohmann::ordered_json::array()}};
   bool any = false;
   for (const Task task : {Task::kAsc, Task::kTag, Task::kSed}) {
     const std::string& root = task == Task::kAsc ? o.asc : task == Task::kTag ? o.tag : o.sed;
@@ -96,6 +111,8 @@ void add_eval(Program& program) {
   verb.add_option("--asc", o->asc, "data set of scenes (folder or manifest)");
   verb.add_option("--tag", o->tag, "data set of tags");
   verb.add_option("--sed", o->sed, "data set of sound events");
+  verb.add_option("--bn-stats", o->bn_stats,
+                  "shared, pooled or per-task: averages that batch norm evaluates with (default: the model's)");
   verb.add_option("--part", o->part, "train, valid or test")->capture_default_str();
   add_reader_options(verb, o->source.request);
   verb.add_option("--metrics", o->metrics, "standard, or reference: what the released code computes")

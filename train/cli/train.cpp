@@ -31,6 +31,7 @@ struct Options {
   std::string run;
   std::vector<std::string> set;
   std::string init;
+  std::string bn_stats;
   bool resume = false;
   bool help_config = false;
 };
@@ -96,6 +97,7 @@ ModelInfo model_info(const TrainConfig& config, const std::vector<TaskPlan>& pla
   ModelInfo info;
   info.architecture.version = static_cast<int>(config.model.version);
   info.architecture.divisor = config.width_divisor();
+  info.bn_stats = config.model.bn_stats;
   for (const Task task : kAllTasks) info.labels[task] = builtin_labels(task);
   for (const TaskPlan& plan : plans) info.labels[plan.source.task] = plan.source.dataset->labels[plan.source.task];
   info.architecture.classes_asc = info.labels.asc.size();
@@ -144,11 +146,12 @@ class Display {
   Progress bar_;
 };
 
-int train(const Options& options, Environment& environment) {
+int train(Options options, Environment& environment) {
   if (options.help_config) {
     std::cout << config_help();
     return kExitOk;
   }
+  if (!options.bn_stats.empty()) options.set.push_back("model.bn_stats=" + options.bn_stats);
   if (options.run.empty()) fail(ErrorKind::kUsage, "--run FOLDER is needed: where checkpoints and logs go");
   const InterruptScope interrupt;
   Console& console = environment.console;
@@ -226,6 +229,8 @@ void add_train(Program& program) {
   verb.add_option("-r,--run", options->run,
                   "folder for checkpoints (last, best_TASK), metrics.csv, log.jsonl, config.json");
   verb.add_option("--init", options->init, "model to start from: tensors of equal name and shape are taken");
+  verb.add_option("--bn-stats", options->bn_stats,
+                  "shared, pooled or per-task: averages that batch norm evaluates with (model.bn_stats)");
   verb.add_flag("--resume", options->resume, "goes on from last.safetensors of the run folder, bit for bit");
   verb.add_flag("--help-config", options->help_config, "lists every key of the configuration");
 }

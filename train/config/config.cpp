@@ -166,6 +166,8 @@ std::vector<Key> make_keys() {
   k.push_back(integer("model.version", model(&Model::version), 3, 3, "DcaseNet v3"));
   k.push_back(
       choice("model.width", model(&Model::width), {"1", "1/2", "1/4", "1/8"}, "hidden widths against the paper's"));
+  k.push_back(word<BnStats>("model.bn_stats", model(&Model::bn_stats), kBnStatsWords,
+                            "averages that batch norm evaluates with"));
   for (const Task task : kAllTasks) add_task_keys(k, task);
   using R = ReaderOptions;
   k.push_back(word<Selection>("data.selection", reader(&R::selection), kSelectionWords,

@@ -17,6 +17,7 @@
 
 #include <nlohmann/json.hpp>
 
+#include "dcasenet/bn_stats.hpp"
 #include "dcasenet/task.hpp"
 #include "train/data/open_dataset.hpp"
 
@@ -35,6 +36,7 @@ struct TrainConfig {
   struct {
     std::int64_t version = 3;
     std::string width = "1";  ///< 1, 1/2, 1/4, 1/8
+    BnStats bn_stats = BnStats::kShared;
   } model;
 
   struct {
