@@ -6,6 +6,7 @@ namespace {
 using nlohmann::json;
 
 constexpr const char* kTrain = "dcasenet.train";
+constexpr const char* kConfig = "dcasenet.config";
 constexpr const char* kPrefix = "train.";
 
 [[noreturn]] void damaged(const Archive& archive, const std::string& what) {
@@ -81,6 +82,23 @@ void restore_checkpoint(const Archive& archive, Model& model, Optimizer& optimiz
     tensor.copy_from(archive.floats(kPrefix + name));
   }
   optimizer.set_steps(steps);
+}
+
+nlohmann::json run_config(const std::map<std::string, std::string>& metadata) {
+  const auto entry = [&](const char* key) {
+    const auto it = metadata.find(key);
+    const json value = it == metadata.end() ? json() : json::parse(it->second, nullptr, false);
+    return value.is_object() ? value : json();
+  };
+  if (const json config = entry(kConfig); config.is_object()) return config;
+  const json train = entry(kTrain);
+  return train.is_object() && train.contains("config") && train["config"].is_object() ? train["config"] : json();
+}
+
+void drop_train_state(std::map<std::string, std::string>& metadata) {
+  const json config = run_config(metadata);
+  metadata.erase(kTrain);
+  if (config.is_object()) metadata[kConfig] = config.dump();
 }
 
 }  // namespace dcase

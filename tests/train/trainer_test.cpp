@@ -62,10 +62,11 @@ TEST_CASE("trainer: the model's memory does not grow after the first step", "[tr
 TEST_CASE("trainer: stopped and resumed ends in the bits of an uninterrupted run", "[trainer]") {
   const test::TemporaryFolder folder;
   const std::string manifest = test::write_manifest(folder.path());
+  const BnStats bn_stats = GENERATE(BnStats::kShared, BnStats::kPooled, BnStats::kPerTask);
   const auto train = [&](const std::string& run, std::int64_t stop_after) {
     std::filesystem::create_directories(folder / run);
     const auto tasks = test::plans(manifest, 3, 60, 0.3);
-    const auto model = test::model_for(tasks);
+    const auto model = test::model_for(tasks, 1, bn_stats);
     TrainerOptions o = options(folder / run, 9);
     o.evaluate_every = 4;
     o.restart_steps = 6;
@@ -90,6 +91,78 @@ TEST_CASE("trainer: stopped and resumed ends in the bits of an uninterrupted run
     REQUIRE(a.names() == b.names());
     for (const std::string& tensor : a.names()) CHECK(a.bytes(tensor) == b.bytes(tensor));
   }
+}
+
+TEST_CASE("trainer: batch-norm statistics change no weight, and every mode evaluates as its file does", "[trainer]") {
+  const test::TemporaryFolder folder;
+  const std::string manifest = test::write_manifest(folder.path());
+  std::vector<std::vector<float>> weights;
+  std::vector<std::vector<float>> mixtures;
+  for (const auto& [word, mode] : kBnStatsWords) {
+    INFO(word);
+    std::filesystem::create_directories(folder / word);
+    const auto tasks = test::plans(manifest, 2, 60);
+    const auto model = test::model_for(tasks, 1, mode);
+    Trainer trainer(model, tasks, options(folder / word, 4));
+    std::vector<Evaluation> last;
+    static_cast<void>(trainer.run({.step = {},
+                                   .evaluation = [&](std::int64_t, const std::vector<Evaluation>& e) { last = e; },
+                                   .evaluation_progress = {},
+                                   .stop = {}}));
+    weights.push_back(model->parameters().flat_values().to_vector());
+    auto loaded = std::make_shared<Model>(Model::load(trainer.last_path()));
+    CHECK(loaded->info().bn_stats == mode);
+    const Evaluation again =
+        evaluate(Session(loaded), tasks[2].source, {.split = Split::kValid, .decisions = {.thresholds = {0.5}}});
+    REQUIRE(last.size() == 3);
+    CHECK(again.tag->lwlrap == last[2].tag->lwlrap);
+    loaded->set_bn_stats(BnStats::kShared);
+    std::vector<float> mixture;
+    for (const AverageSets& sets : loaded->parameters().averages()) {
+      const std::vector<float> mean = sets.common.mean->value.to_vector();
+      mixture.insert(mixture.end(), mean.begin(), mean.end());
+    }
+    mixtures.push_back(mixture);
+  }
+  for (std::size_t i : {1U, 2U}) {
+    CHECK(weights[i] == weights[0]);
+    CHECK(mixtures[i] == mixtures[0]);
+  }
+}
+
+TEST_CASE("trainer: fine-tuning one task evaluates with that task's averages alone", "[trainer]") {
+  const test::TemporaryFolder folder;
+  const std::string manifest = test::write_manifest(folder.path());
+  const auto tasks = test::plans(manifest, 2, 60);
+  const auto joint = test::model_for(tasks, 1, BnStats::kPerTask);
+  static_cast<void>(Trainer(joint, tasks, options(folder.path(), 2)).run());
+  const std::string last = folder / "last.safetensors";
+  for (const BnStats mode : {BnStats::kPooled, BnStats::kPerTask}) {
+    const auto tuned = test::model_for(tasks, 2, mode);
+    CHECK(tuned->read_matching(Archive::open(last), 2).empty());
+    const std::vector<TaskPlan> sed = {tasks[1]};
+    REQUIRE(sed[0].source.task == Task::kSed);
+    static_cast<void>(Trainer(tuned, sed, options(folder / "", 2)).run());
+    CHECK(averaged_batches(tuned->parameters(), Task::kSed) == 4);
+    CHECK(averaged_batches(tuned->parameters(), Task::kAsc) == 0);
+    CHECK(averaged_batches(tuned->parameters(), Task::kTag) == 0);
+    const AverageSets& trunk = tuned->parameters().averages()[0];
+    const Averages& own = trunk.domains[static_cast<std::size_t>(domain_of(Task::kSed))];
+    CHECK(trunk.common.mean->value.to_vector() == own.mean->value.to_vector());
+    CHECK(trunk.common.variance->value.to_vector() == own.variance->value.to_vector());
+    std::filesystem::remove(folder / "best_sed.safetensors");
+    joint->save(last);
+  }
+}
+
+TEST_CASE("trainer: a run cannot go on with or without averages of single tasks that it began otherwise", "[trainer]") {
+  const test::TemporaryFolder folder;
+  const auto tasks = test::plans(test::write_manifest(folder.path()), 2, 60);
+  Trainer first(test::model_for(tasks), tasks, options(folder.path(), 1));
+  static_cast<void>(first.run());
+  Trainer other(test::model_for(tasks, 1, BnStats::kPooled), tasks, options(folder.path(), 2));
+  CHECK_THROWS_WITH(other.resume(Archive::open(first.last_path())),
+                    Catch::Contains("has shared batch-norm statistics, not pooled"));
 }
 
 TEST_CASE("trainer: two runs of one seed are equal, another seed is not", "[trainer]") {

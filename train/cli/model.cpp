@@ -101,7 +101,7 @@ int forward(const ForwardOptions& options, Environment& environment) {
 }  // namespace
 
 void add_model(Program& program) {
-  CLI::App& group = program.add_group("model", "model files: info, forward");
+  CLI::App& group = program.add_group("model", "model files: info, forward, recalibrate");
   auto i = std::make_shared<InfoOptions>();
   CLI::App& info_verb = program.add(group, "info", "architecture, classes and origin of a model file",
                                     [i](Environment&) { return info(*i); });
@@ -114,6 +114,8 @@ void add_model(Program& program) {
   forward_verb.add_option("--model", f->model, "model file")->required();
   forward_verb.add_option("--input", f->input, "safetensors of [N,128,T] or [N,1,128,T] tensors")->required();
   forward_verb.add_option("--output", f->output, "safetensors to write")->required();
+
+  add_model_recalibrate(program, group);
 }
 
 }  // namespace dcase::cli
