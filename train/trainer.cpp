@@ -3,10 +3,8 @@
 #include <omp.h>
 
 #include <algorithm>
-#include <cmath>
 
 #include "train/data/prefetcher.hpp"
-#include "train/loss.hpp"
 #include "train/schedule.hpp"
 
 namespace dcase {
@@ -43,6 +41,15 @@ std::map<std::string, double> scores(const std::vector<Evaluation>& evaluations)
     }
   }
   return values;
+}
+
+// For those who look at the folder later. Where even that cannot be written, the first error is the one to tell.
+void note_failure(RunLog& log, std::int64_t step, const Error& failure) {
+  try {
+    log.event(step, "failed", {{"error", failure.what()}});
+  } catch (const Error&) {
+    return;
+  }
 }
 
 /// Frozen while it lives: evaluation builds no graph.
@@ -106,6 +113,15 @@ TrainOutcome Trainer::run(const TrainerHooks& hooks) {
   log_.emplace(options_.run_folder, columns(tasks_), state_.step);
   log_->event(state_.step, state_.step == 0 ? "start" : "resume",
               {{"device", state_.device}, {"threads", state_.threads}});
+  try {
+    return run_steps(hooks);
+  } catch (const Error& error) {
+    note_failure(*log_, state_.step, error);
+    throw;
+  }
+}
+
+TrainOutcome Trainer::run_steps(const TrainerHooks& hooks) {
   Prefetcher prefetcher(batchers_, state_.step, options_.steps);
   const auto due = [&](std::int64_t every) { return every > 0 && state_.step % every == 0; };
   while (state_.step < options_.steps) {
@@ -127,34 +143,14 @@ TrainOutcome Trainer::run(const TrainerHooks& hooks) {
 }
 
 StepReport Trainer::train_step(const std::vector<Batch>& batches) {
-  StepReport report{.learning_rate = learning_rate(state_.step)};
-  Pass pass{.training = true,
-            .random = {.seed = options_.seed, .step = static_cast<std::uint32_t>(state_.step)},
-            .dropout = options_.dropout};
-  model_->parameters().reset_grads();
-  std::vector<Array<double>> losses;
-  for (std::size_t i = 0; i < batches.size(); ++i) {
-    const Batch& batch = batches[i];
-    if (model_->info().bn_stats != BnStats::kShared) pass.domain = domain_of(batch.task);
-    const Variable x(batch.x.copied_to(model_->backend()));
-    const Outputs out = model_->network().forward(x, batch.task, pass);
-    const Loss loss = task_loss(batch.task, out, batch.target.copied_to(model_->backend()));
-    backward(loss.variable, static_cast<float>(tasks_[i].loss_weight));
-    losses.push_back(loss.value);
-  }
-  // Read behind all of the work, which a device does on its own meanwhile.
-  for (std::size_t i = 0; i < batches.size(); ++i) {
-    const double loss = losses[i].to_vector()[0];
-    const char* const task = task_name(batches[i].task);
-    if (!std::isfinite(loss)) {
-      fail(ErrorKind::kNumeric, "the ", task, " loss is ", loss, " in step ", state_.step + 1,
-           "; the last checkpoint is as it was; try a smaller train.lr or train.grad_clip");
-    }
-    report.losses[task] = loss;
-    report.loss += tasks_[i].loss_weight * loss;
-  }
-  report.gradient_norm = optimizer_.step(report.learning_rate);
-  report.step = ++state_.step;
+  std::vector<double> weights;
+  for (const TaskPlan& plan : tasks_) weights.push_back(plan.loss_weight);
+  StepReport report = joint_step(*model_, optimizer_, batches, weights,
+                                 {.seed = options_.seed,
+                                  .step = state_.step,
+                                  .learning_rate = learning_rate(state_.step),
+                                  .dropout = options_.dropout});
+  ++state_.step;
   return report;
 }
 

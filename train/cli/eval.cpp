@@ -14,6 +14,7 @@
 #include "train/cli/interrupt.hpp"
 #include "train/cli/sources.hpp"
 #include "train/cli/verbs.hpp"
+#include "train/run_origin.hpp"
 
 namespace dcase::cli {
 namespace {
@@ -40,9 +41,13 @@ Split parse_part(const std::string& text) {
 
 EvaluateOptions evaluate_options(const Options& o, bool reference) {
   const Split split = parse_part(o.part);
-  EvaluateOptions e{.split = split, .decisions = o.decisions};
-  // The released code decides at 0.3; 0.5 is everybody's default.
-  e.decisions.thresholds = {o.threshold >= 0 ? o.threshold : reference ? 0.3 : 0.5};
+  EvaluateOptions e{.split = split};
+  // The released code decides at 0.3, and nothing follows; 0.5 is everybody's default. Options are for what is printed.
+  e.decisions.thresholds = {0.5};
+  DecisionRules& printed = reference ? e.reference_decisions : e.decisions;
+  const std::vector<double> threshold = printed.thresholds;
+  printed = o.decisions;
+  printed.thresholds = o.threshold >= 0 ? std::vector<double>{o.threshold} : threshold;
   e.undefined = o.sed_eval_compat ? UndefinedRule::kSedEval : UndefinedRule::kStandard;
   e.events.undefined = e.undefined;
   e.events.offset_share = o.offset_share;
@@ -71,6 +76,7 @@ int eval(const Options& o, Environment& environment) {
   const Session session(std::make_shared<const Model>(load_model(o, environment.backend())));
   nlohmann::ordered_json json = {{"model", o.model},
                                  {"bn_stats", bn_stats_name(session.model().info().bn_stats)},
+                                 {"run", run_origin(session.model().info().metadata)},
                                  {"metrics", o.metrics},
                                  {"tasks", nlohmann::ordered_json::array()}};
   bool any = false;

@@ -15,7 +15,12 @@ inline constexpr Task kTrainingOrder[] = {Task::kAsc, Task::kSed, Task::kTag};
 /// How a task's data set is opened.
 [[nodiscard]] DataRequest data_request(const TrainConfig& config, Task task);
 
-/// The tasks whose root is set, in training order, with their audio prepared. Throws Error(kUsage) where none is.
+/// Throws Error(kUsage) where no task has a root, or one of train.tasks has none.
+void check_roots(const TrainConfig& config);
+
+/// The tasks that the run trains, in training order, with their audio prepared. Throws as check_roots.
 [[nodiscard]] std::vector<TaskPlan> open_tasks(const TrainConfig& config, Environment& environment);
+/// The same from the sets' tables alone: nothing is decoded or written, and the plans have no audio.
+[[nodiscard]] std::vector<TaskPlan> list_tasks(const TrainConfig& config, Environment& environment);
 
 }  // namespace dcase::cli

@@ -10,11 +10,13 @@
 
 #include "engine/files.hpp"
 #include "train/cli/app.hpp"
+#include "train/cli/dry_run.hpp"
 #include "train/cli/evaluation_report.hpp"
 #include "train/cli/exit_codes.hpp"
 #include "train/cli/interrupt.hpp"
 #include "train/cli/task_plans.hpp"
 #include "train/cli/verbs.hpp"
+#include "train/report/table.hpp"
 
 namespace dcase::cli {
 namespace {
@@ -23,12 +25,15 @@ namespace fs = std::filesystem;
 
 struct Options {
   std::string config;
+  std::string preset;
   std::string run;
   std::vector<std::string> set;
   std::string init;
   std::string bn_stats;
   bool resume = false;
   bool help_config = false;
+  bool list_presets = false;
+  bool dry_run = false;
 };
 
 TrainerOptions trainer_options(const TrainConfig& c, const std::string& run) {
@@ -90,6 +95,42 @@ void check_same_data(const Archive& checkpoint, const Model& model) {
   }
 }
 
+// A fine-tuning of the paper starts from the joint model that its name says.
+void check_start(const TrainConfig& config, Console& console) {
+  if (config.preset.empty()) return;
+  const Preset& preset = find_preset(config.preset);
+  if (preset.kind != Preset::Kind::kTune) return;
+  if (config.init.empty()) {
+    fail(ErrorKind::kUsage, config.preset, " starts from a joint model: train ", preset.init_name(),
+         ", then give its best or last model with --init");
+  }
+  const nlohmann::json from = run_config(Archive::open(config.init).metadata());
+  const std::string origin = from.is_object() ? from.value("preset", nlohmann::json()).dump() : "null";
+  if (origin != "\"" + preset.init_name() + "\"") {
+    console.warn(fmt::format("{}: not from a run of {}, as its metadata say: the row is another one", config.init,
+                             preset.init_name()));
+  }
+}
+
+std::string preset_list() {
+  Table table({{.title = "preset", .align = Table::Align::kLeft},
+               {.title = "network"},
+               {.title = "mix-up"},
+               {.title = "asc"},
+               {.title = "tag"},
+               {.title = "sed"},
+               {.title = "starts from", .align = Table::Align::kLeft}});
+  for (const Preset& p : presets()) {
+    std::vector<std::string> cells = {p.name(), fmt::format("v{}", p.version), p.mixup ? "yes" : "no"};
+    for (const Task task : kAllTasks) {
+      cells.push_back(p.tasks.has(task) ? std::to_string(batch_size(p.batches, task)) : "-");
+    }
+    cells.emplace_back(p.kind == Preset::Kind::kTune ? p.init_name() : "drawn weights");
+    table.add(std::move(cells));
+  }
+  return "The rows of the paper's Tables 2 and 3 (numbers: examples of the task in a step):\n" + table.text();
+}
+
 /// Everything that `train` shows while it works.
 class Display {
  public:
@@ -110,12 +151,35 @@ class Display {
   Progress bar_;
 };
 
+TrainConfig new_configuration(const Options& options, Console& console) {
+  TrainConfig config = load_config(options.config, options.set, options.preset);
+  if (!options.init.empty()) config.init = options.init;
+  check_start(config, console);
+  return config;
+}
+
+int dry_run(const Options& options, Environment& environment) {
+  const InterruptScope interrupt;
+  const TrainConfig config = new_configuration(options, environment.console);
+  const std::vector<TaskPlan> plans = list_tasks(config, environment);
+  const std::shared_ptr<Model> model = make_model(config, plans, environment);
+  const std::string text = dry_run_report(config, plans, *model, trainer_options(config, options.run), interrupt);
+  std::cout << text;
+  return kExitOk;
+}
+
 int train(Options options, Environment& environment) {
   if (options.help_config) {
     std::cout << config_help();
     return kExitOk;
   }
+  if (options.list_presets) {
+    std::cout << preset_list();
+    return kExitOk;
+  }
   if (!options.bn_stats.empty()) options.set.push_back("model.bn_stats=" + options.bn_stats);
+  if (options.dry_run && !options.resume) return dry_run(options, environment);
+  if (options.dry_run) fail(ErrorKind::kUsage, "--dry-run is for a new run; leave --resume away");
   if (options.run.empty()) fail(ErrorKind::kUsage, "--run FOLDER is needed: where checkpoints and logs go");
   const InterruptScope interrupt;
   Console& console = environment.console;
@@ -124,8 +188,8 @@ int train(Options options, Environment& environment) {
   TrainConfig config;
   if (options.resume) {
     if (!fs::exists(last)) fail(ErrorKind::kIo, last, ": no checkpoint to resume from; leave --resume away to start");
-    if (!options.config.empty() || !options.init.empty()) {
-      fail(ErrorKind::kUsage, "--resume takes the configuration of the run; leave --config and --init away");
+    if (!options.config.empty() || !options.init.empty() || !options.preset.empty()) {
+      fail(ErrorKind::kUsage, "--resume takes the configuration of the run; leave --config, --preset and --init away");
     }
     checkpoint = Archive::open(last);
     const TrainState state = read_train_state(*checkpoint);
@@ -140,8 +204,7 @@ int train(Options options, Environment& environment) {
     if (fs::exists(last)) {
       fail(ErrorKind::kUsage, options.run, ": holds a run already; go on with --resume, or name another folder");
     }
-    config = load_config(options.config, options.set);
-    if (!options.init.empty()) config.init = options.init;
+    config = new_configuration(options, console);
   }
 
   const std::vector<TaskPlan> plans = open_tasks(config, environment);
@@ -189,6 +252,7 @@ void add_train(Program& program) {
   CLI::App& verb = program.add("train", "trains a network on one or more tasks",
                                [options](Environment& e) { return train(*options, e); });
   verb.add_option("-c,--config", options->config, "JSON file (comments allowed); without it the defaults");
+  verb.add_option("-p,--preset", options->preset, "experiment of the paper, below --config and --set (--list-presets)");
   verb.add_option("-s,--set", options->set, "KEY=VALUE over the file, as in --set train.lr=5e-4; several allowed");
   verb.add_option("-r,--run", options->run,
                   "folder for checkpoints (last, best_TASK), metrics.csv, log.jsonl, config.json");
@@ -196,6 +260,10 @@ void add_train(Program& program) {
   verb.add_option("--bn-stats", options->bn_stats,
                   "shared, pooled or per-task: averages that batch norm evaluates with (model.bn_stats)");
   verb.add_flag("--resume", options->resume, "goes on from last.safetensors of the run folder, bit for bit");
+  verb.add_flag(
+      "--dry-run", options->dry_run,
+      "shows data, steps, memory and time, which a few steps on made-up batches tell; starts and writes nothing");
+  verb.add_flag("--list-presets", options->list_presets, "lists the experiments of the paper");
   verb.add_flag("--help-config", options->help_config, "lists every key of the configuration");
 }
 
