@@ -5,6 +5,7 @@
 
 #include "tests/train/training_fixture.hpp"
 #include "train/data/prefetcher.hpp"
+#include "train/estimate.hpp"
 #include "train/loss.hpp"
 
 namespace dcase {
@@ -267,6 +268,47 @@ TEST_CASE("optimizer: clipping bounds the step of sgd, and a broken gradient nam
   give(std::numeric_limits<float>::infinity());
   CHECK_THROWS_WITH(optimizer.step(1), Catch::Contains("layer.weight is inf"));
   CHECK(p->value().data()[0] == Approx(-0.5));
+}
+
+TEST_CASE("estimate: steps on made-up batches tell time and memory and leave the weights", "[estimate]") {
+  ModelInfo info;
+  info.architecture.divisor = 8;
+  for (const Task task : kAllTasks) info.labels[task] = builtin_labels(task);
+  Model model = Model::create(info, 1);
+  const std::vector<float> weights = model.parameters().flat_values().to_vector();
+  const std::vector<BatchShape> small = {{.task = Task::kAsc, .batch_size = 2, .crop_frames = 50},
+                                         {.task = Task::kSed, .batch_size = 1, .crop_frames = 100}};
+  const StepEstimate e = estimate_step(model, small, {}, {.steps = 2});
+  CHECK(e.timed == 2);
+  CHECK(e.seconds > 0);
+  CHECK(e.batch_bytes == 4 * (2 * 128 * 50 + 2 * 10 + 128 * 100 + 20 * 14));
+  // Values, gradients and two moments at least.
+  CHECK(e.peak_bytes > 4 * sizeof(float) * weights.size());
+  CHECK(model.parameters().flat_values().to_vector() == weights);
+  CHECK(estimate_step(model, small, {}, {.steps = 50, .enough_seconds = 0}).timed == 1);
+  std::vector<BatchShape> larger = small;
+  larger[0].batch_size = 8;
+  CHECK(estimate_step(model, larger, {}, {.steps = 1}).peak_bytes > e.peak_bytes);
+  CHECK_THROWS_AS(estimate_step(model, {}, {}), Error);
+  try {
+    static_cast<void>(estimate_step(model, small, {}, {.stop = [] { return true; }}));
+    FAIL("nothing was thrown");
+  } catch (const Error& error) {
+    CHECK(error.kind() == ErrorKind::kInterrupted);
+  }
+}
+
+TEST_CASE("trainer: a run that fails says so in its log", "[trainer]") {
+  const test::TemporaryFolder folder;
+  const auto tasks = test::plans(test::write_manifest(folder.path()), 2, 60);
+  const auto model = test::model_for(tasks);
+  Trainer trainer(model, tasks, options(folder.path(), 4));
+  CHECK_THROWS_AS(trainer.run({.step = {},
+                               .evaluation = {},
+                               .evaluation_progress = {},
+                               .stop = [&]() -> bool { fail(ErrorKind::kNumeric, "no number"); }}),
+                  Error);
+  CHECK_THAT(text_of(folder / "log.jsonl"), Catch::Contains(R"("event":"failed","error":"no number")"));
 }
 
 TEST_CASE("run log: a resumed run drops later and damaged lines", "[run_log]") {

@@ -37,7 +37,7 @@ struct TrainConfig {
   struct {
     std::int64_t version = 3;
     std::string width = "1";  ///< 1, 1/2, 1/4, 1/8
-    BnStats bn_stats = BnStats::kShared;
+    BnStats bn_stats = BnStats::kPerTask;
   } model;
 
   struct {
