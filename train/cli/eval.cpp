@@ -86,7 +86,8 @@ int eval(const Options& o, Environment& environment) {
     any = true;
     SourceOptions source_options = o.source;
     source_options.request.root = root;
-    source_options.request.labels = session.model().info().labels;
+    // Of the other tasks a manifest may hold classes that the model was never trained on.
+    source_options.request.labels[task] = session.model().info().labels[task];
     source_options.cache.threads = environment.threads;
     const TaskSource source = open_source(task, source_options, environment.console);
     std::optional<Progress> progress;
