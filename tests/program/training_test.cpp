@@ -161,6 +161,29 @@ TEST_CASE("program: what a user gets wrong in training ends in one clear sentenc
   expect(resume_arguments(runs), 3, "last.safetensors");
 }
 
+TEST_CASE("program: a run whose configuration does not name batch-norm statistics goes on as it began", "[program]") {
+  const test::TemporaryFolder folder;
+  const std::string manifest = test::write_manifest(folder.path());
+  std::vector<std::string> arguments = train_arguments(manifest, folder / "run", 2);
+  arguments.insert(arguments.end(), {"--bn-stats", "shared"});
+  REQUIRE(run(folder, arguments).code == 0);
+  const std::string last = folder / "run/last.safetensors";
+  std::string bytes = read_file(last);
+  const std::string named = R"(\"bn_stats\":\"shared\",)";  // JSON as a text within JSON
+  const std::size_t at = bytes.find(named);
+  REQUIRE(at != std::string::npos);
+  atomic_write(last, bytes.replace(at, named.size(), named.size(), ' '));
+  std::vector<std::string> again = resume_arguments(folder / "run");
+  again.insert(again.end(), {"--set", "train.steps=3"});
+  const test::Finished resumed = run(folder, again);
+  INFO(resumed.errors);
+  CHECK(resumed.code == 0);
+  again.insert(again.end(), {"--set", "train.steps=4", "--bn-stats", "per-task"});
+  const test::Finished other = run(folder, again);
+  CHECK(other.code == 3);
+  CHECK_THAT(other.errors, Catch::Contains("has shared batch-norm statistics, not per-task"));
+}
+
 TEST_CASE("program: an experiment of the paper from its name to its table", "[program]") {
   const test::TemporaryFolder folder;
   const std::string manifest = test::write_manifest(folder.path());

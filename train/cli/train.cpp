@@ -89,6 +89,15 @@ std::shared_ptr<Model> make_model(const TrainConfig& config, const std::vector<T
   return model;
 }
 
+// Runs from before there was a choice do not name it: they go on as they began, whatever the default.
+nlohmann::json with_bn_stats(nlohmann::json config, const Archive& checkpoint) {
+  const nlohmann::json::json_pointer key("/model/bn_stats");
+  if (config.is_object() && config.contains("model") && config["model"].is_object() && !config.contains(key)) {
+    config[key] = bn_stats_name(read_model_info(checkpoint).bn_stats);
+  }
+  return config;
+}
+
 void check_same_data(const Archive& checkpoint, const Model& model) {
   if (!(read_model_info(checkpoint).labels == model.info().labels)) {
     fail(ErrorKind::kData, checkpoint.path(), ": its classes are not those of the data sets any more; start a new run");
@@ -193,8 +202,7 @@ int train(Options options, Environment& environment) {
     }
     checkpoint = Archive::open(last);
     const TrainState state = read_train_state(*checkpoint);
-    nlohmann::json resolved = state.config;
-    config = with_overrides(config_from_json(resolved, last), options.set);
+    config = with_overrides(config_from_json(with_bn_stats(state.config, *checkpoint), last), options.set);
     const std::string device = environment.backend()->name();
     if (state.threads != environment.threads || state.device != device) {
       console.warn(fmt::format("the run was on {} with {} threads, this is {} with {}: results may differ in rounding",

@@ -20,7 +20,9 @@ using nlohmann::json;
 constexpr std::uint64_t kLargestFile = std::uint64_t{64} << 20U;
 
 json read_object(const std::string& path) {
-  json value = json::parse(read_file(path, kLargestFile), nullptr, false);
+  // Nothing of ours is nested deeper; quoting it in a message would exhaust the stack.
+  const auto shallow = [](int depth, json::parse_event_t, const json&) { return depth < 32; };
+  json value = json::parse(read_file(path, kLargestFile), shallow, false);
   if (!value.is_object()) fail(ErrorKind::kData, path, ": no JSON object");
   return value;
 }
