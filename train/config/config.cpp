@@ -343,57 +343,6 @@ bool TrainConfig::trains(Task t) const {
   return !task(t).root.empty() && (train.tasks.empty() || parse_task_set(train.tasks).has(t));
 }
 
-TrainConfig preset_config(const Preset& preset) {
-  TrainConfig c;
-  c.preset = preset.name();
-  c.model = {.version = preset.version, .width = "1", .bn_stats = BnStats::kShared};
-  for (const Task task : kAllTasks) c.task(task).batch_size = batch_size(preset.batches, task);
-  c.data.asc.crop_frames = 251;
-  c.data.tag.crop_frames = 251;
-  c.data.sed.crop_frames = 1500;
-  c.data.reader.selection = Selection::kReference;
-  constexpr std::int64_t kEpoch = 500;  // the paper's "epoch" of a joint training; the released trainer keeps it
-  c.train.tasks = task_set_text(preset.tasks);
-  c.train.epoch_steps = kEpoch;
-  c.train.steps = 160 * kEpoch;
-  c.train.eval_every = kEpoch;
-  c.train.optimizer = "adam";
-  c.train.lr = 1e-3;
-  c.train.lr_min = 1e-6;
-  c.train.restart_steps = 80 * kEpoch;
-  c.train.mixup_alpha = preset.mixup ? 0.1 : 0;
-  c.train.mixup_from_step = 6 * kEpoch;
-  c.eval.threshold = 0.3;
-  return c;
-}
-
-std::vector<std::string> preset_changes(const TrainConfig& config) {
-  static const std::set<std::string> kIrrelevant = {"data.asc.root",
-                                                    "data.tag.root",
-                                                    "data.sed.root",
-                                                    "data.asc.layout",
-                                                    "data.tag.layout",
-                                                    "data.sed.layout",
-                                                    "data.cache",
-                                                    "data.on_bad_file",
-                                                    "data.events_table",
-                                                    "data.allow_outside",
-                                                    "train.seed",
-                                                    "train.log_every",
-                                                    "train.checkpoint_every",
-                                                    "init",
-                                                    "preset"};
-  std::vector<std::string> changes;
-  if (config.preset.empty()) return changes;
-  const TrainConfig base = preset_config(find_preset(config.preset));
-  for (const Key& key : keys()) {
-    const nlohmann::ordered_json value = key.get(config);
-    if (kIrrelevant.contains(key.name) || value == key.get(base)) continue;
-    changes.push_back(key.name + "=" + (value.is_string() ? value.get<std::string>() : value.dump()));
-  }
-  return changes;
-}
-
 TrainConfig with_overrides(TrainConfig config, const std::vector<std::string>& overrides) {
   for (const std::string& text : overrides) {
     const std::size_t equals = text.find('=');
