@@ -46,20 +46,23 @@ Model Model::load(const Archive& archive, const BackendPtr& backend) {
 }
 
 void Model::read_state(const Archive& archive) {
+  const std::vector<FileEntry> entries = file_entries();
   std::set<std::string, std::less<>> known;
-  for (const StateEntry& entry : store_->entries()) {
-    known.insert(entry.name());
-    const TensorInfo* tensor = archive.find(entry.name());
+  for (const auto& [name, entry, released] : entries) {
+    known.insert(name);
+    const TensorInfo* tensor = archive.find(name);
     // Checkpoints of old PyTorch versions have no batch counters; they do not change what the model computes.
-    if (tensor == nullptr && entry.counter != nullptr) continue;
+    if (tensor == nullptr && entry.counter != nullptr && released) continue;
     if (tensor == nullptr) {
-      fail(ErrorKind::kData, archive.path(), ": tensor ", entry.name(), " is missing; DcaseNet ",
-           width_text(info_.architecture), " needs it");
+      fail(ErrorKind::kData, archive.path(), ": tensor ", name, " is missing; DcaseNet ",
+           width_text(info_.architecture),
+           released ? "" : concat(" with ", bn_stats_name(info_.bn_stats), " batch-norm statistics"), " needs it");
     }
-    if (!fits(entry, archive)) {
-      fail(ErrorKind::kData, archive.path(), ": tensor ", entry.name(), " has shape ", to_string(tensor->shape),
-           "; DcaseNet ", width_text(info_.architecture), " needs ", to_string(entry.shape()));
+    if (!fits(name, entry, archive)) {
+      fail(ErrorKind::kData, archive.path(), ": tensor ", name, " has shape ", to_string(tensor->shape), "; DcaseNet ",
+           width_text(info_.architecture), " needs ", to_string(entry.shape()));
     }
+    if (entry.counter != nullptr) static_cast<void>(read_count(name, archive));
   }
   for (const TensorInfo& tensor : archive.tensors()) {
     if (!tensor.name.starts_with(kTrainPrefix) && !known.contains(tensor.name)) {
@@ -67,20 +70,69 @@ void Model::read_state(const Archive& archive) {
            width_text(info_.architecture));
     }
   }
-  for (const StateEntry& entry : store_->entries()) {
-    if (archive.contains(entry.name())) read_entry(entry, archive);
+  for (const auto& [name, entry, released] : entries) {
+    if (archive.contains(name)) read_entry(name, entry, archive);
   }
   store_->touch();
 }
 
+std::vector<Model::FileEntry> Model::file_entries() const {
+  std::vector<FileEntry> entries;
+  for (const StateEntry& entry : store_->entries()) entries.push_back({.name = entry.name(), .entry = entry});
+  if (info_.bn_stats == BnStats::kShared) return entries;
+  const auto add = [&](const std::string& set, const auto& averages_of) {
+    for (const AverageSets& sets : store_->averages()) {
+      const Averages& averages = averages_of(sets);
+      for (const StateEntry& entry : {StateEntry{.buffer = averages.mean}, StateEntry{.buffer = averages.variance},
+                                      StateEntry{.counter = averages.batches}}) {
+        entries.push_back({.name = concat(kAveragesPrefix, set, ".", entry.name()), .entry = entry, .released = false});
+      }
+    }
+  };
+  for (const Task task : kAllTasks) {
+    const auto domain = static_cast<std::size_t>(domain_of(task));
+    add(task_name(task), [domain](const AverageSets& sets) -> const Averages& { return sets.domains.at(domain); });
+  }
+  add(bn_stats_name(BnStats::kShared), [](const AverageSets& sets) -> const Averages& { return sets.mixture; });
+  return entries;
+}
+
+Outputs Model::evaluate(const Variable& x, TaskSet tasks) const {
+  if (info_.bn_stats != BnStats::kPerTask) return network_->forward(x, tasks, Pass{});
+  Outputs all;
+  for (const Task task : kAllTasks) {
+    if (!tasks.has(task)) continue;
+    const Outputs own = network_->forward(x, task, Pass{.domain = domain_of(task)});
+    if (task == Task::kAsc) all.asc = own.asc;
+    if (task == Task::kTag) all.tag = own.tag;
+    if (task == Task::kSed) all.sed = own.sed;
+  }
+  return all;
+}
+
+void Model::set_bn_stats(BnStats mode) {
+  if (mode == info_.bn_stats) return;
+  if (info_.bn_stats == BnStats::kShared) split_averages(*store_);
+  if (mode == BnStats::kShared) {
+    unsplit_averages(*store_);
+  } else {
+    pool_averages(*store_);
+  }
+  info_.bn_stats = mode;
+}
+
+void Model::refresh_averages() {
+  if (info_.bn_stats != BnStats::kShared) pool_averages(*store_);
+}
+
 void Model::write(ArchiveWriter& writer) const {
-  for (const StateEntry& entry : store_->entries()) {
+  for (const auto& [name, entry, released] : file_entries()) {
     if (entry.parameter != nullptr) {
-      writer.add(entry.name(), entry.parameter->value());
+      writer.add(name, entry.parameter->value());
     } else if (entry.buffer != nullptr) {
-      writer.add(entry.name(), entry.buffer->value);
+      writer.add(name, entry.buffer->value);
     } else {
-      writer.add(entry.name(), {}, std::vector<std::int64_t>{entry.counter->value});
+      writer.add(name, {}, std::vector<std::int64_t>{entry.counter->value});
     }
   }
   write_model_info(info_, writer);

@@ -4,6 +4,12 @@
 /// On disk a model is one safetensors file: the state_dict under the released names and in their order (batch counters
 /// as I64 scalars), and in the metadata `dcasenet.architecture`, `dcasenet.labels`, `dcasenet.front_end` as JSON.
 /// Tensors whose name starts with "train." belong to a checkpoint's optimiser and are not part of the model.
+///
+/// Batch-norm averages of single tasks (bn_stats.hpp): `dcasenet.bn_stats` is "pooled" or "per-task", and for each
+/// batch norm NAME of the state_dict and each SET of asc, tag, sed and shared (the mixture) the file holds
+/// `averages.SET.NAME.running_mean`, `.running_var` and `.num_batches_tracked`. The released names hold the pooled
+/// averages then: a program that leaves the others out computes what the mode `pooled` does. Without the metadata such
+/// a file is `pooled`; a file without such tensors is `shared`.
 
 #include <cstdint>
 #include <map>
@@ -11,6 +17,7 @@
 #include <string>
 #include <vector>
 
+#include "dcasenet/bn_stats.hpp"
 #include "dcasenet/labels.hpp"
 #include "dcasenet/network.hpp"
 #include "engine/archive.hpp"
@@ -24,6 +31,7 @@ struct ModelInfo {
   Architecture architecture;
   LabelSets labels;  ///< as many names as the architecture has classes
   MelParameters front_end;
+  BnStats bn_stats = BnStats::kShared;
   std::map<std::string, std::string> metadata;  ///< further entries of the file, kept as they are
 };
 
@@ -60,13 +68,24 @@ class Model {
   void read_state(const Archive& archive);
   /// Starts from a model of other sizes, classes or version: takes the tensors of equal name and shape and draws the
   /// others with `seed`. Rows of the heads belong to classes: where the class lists differ, each class that the file
-  /// knows by the same name brings its row, and the others are drawn, even if the lists are equally long. Throws
-  /// Error(kData) where the file contradicts itself about its classes.
+  /// knows by the same name brings its row, and the others are drawn, even if the lists are equally long.
+  /// Batch-norm averages of single tasks that are not there start from the common ones. Throws Error(kData) where the
+  /// file contradicts itself about its classes.
   Transfer read_matching(const Archive& archive, std::uint64_t seed);
   /// Leaves parts as they are while others are trained, their batch-norm averages included. A part is named by whole
   /// components, as "conv_block1", "layer_ASC.0" or "event_fc.bias". Throws Error(kUsage) for a name that is no part,
   /// with those that are.
   void freeze(const std::vector<std::string>& parts);
+
+  /// What the network computes in evaluation, with the batch-norm statistics of info().bn_stats. x: log-mel
+  /// [N,128,T,1]. With `per-task` the trunk runs once for each task.
+  [[nodiscard]] Outputs evaluate(const Variable& x, TaskSet tasks) const;
+  /// Evaluates with other statistics from now on. From `shared` the averages of single tasks begin without a batch, at
+  /// the common ones; back to it the common ones are the mixture again.
+  void set_bn_stats(BnStats mode);
+  /// After training passes: brings the common averages up to date where they are derived. To be called before
+  /// evaluating or saving.
+  void refresh_averages();
 
   [[nodiscard]] const ModelInfo& info() const { return info_; }
   [[nodiscard]] ModelInfo& info() { return info_; }
@@ -76,7 +95,15 @@ class Model {
   [[nodiscard]] const BackendPtr& backend() const { return store_->backend(); }
 
  private:
+  /// One tensor of a model file.
+  struct FileEntry {
+    std::string name;
+    StateEntry entry;
+    bool released = true;  ///< part of the state_dict
+  };
+
   Model(ModelInfo info, const BackendPtr& backend);
+  [[nodiscard]] std::vector<FileEntry> file_entries() const;
 
   ModelInfo info_;
   std::unique_ptr<ParameterStore> store_;

@@ -11,6 +11,7 @@ using nlohmann::json;
 constexpr const char* kArchitecture = "dcasenet.architecture";
 constexpr const char* kLabels = "dcasenet.labels";
 constexpr const char* kFrontEnd = "dcasenet.front_end";
+constexpr const char* kBnStats = "dcasenet.bn_stats";
 
 // A metadata entry as JSON; what is wrong with it is said in terms of the file.
 json parse_entry(const Archive& archive, const char* key, const std::string& text) {
@@ -109,6 +110,20 @@ MelParameters front_end_from_json(const Archive& archive, const std::string& tex
   return p;
 }
 
+BnStats bn_stats_from_text(const Archive& archive, const std::string& text) {
+  if (text.empty()) {
+    const auto& tensors = archive.tensors();
+    const bool sets = std::any_of(tensors.begin(), tensors.end(),
+                                  [](const TensorInfo& tensor) { return tensor.name.starts_with(kAveragesPrefix); });
+    return sets ? BnStats::kPooled : BnStats::kShared;
+  }
+  for (const auto& [word, mode] : kBnStatsWords) {
+    if (text == word) return mode;
+  }
+  fail(ErrorKind::kData, archive.path(), ": metadata ", kBnStats, " is ", in_quotes(text),
+       "; shared, pooled and per-task are known");
+}
+
 }  // namespace
 
 int version_by_names(const Archive& archive, const std::string& prefix) {
@@ -138,6 +153,7 @@ ModelInfo read_model_info(const Archive& archive) {
   const std::string architecture = take(kArchitecture);
   static_cast<void>(take(kLabels));  // read_labels
   const std::string front_end = take(kFrontEnd);
+  info.bn_stats = bn_stats_from_text(archive, take(kBnStats));
   info.architecture =
       architecture.empty() ? architecture_from_shapes(archive) : architecture_from_json(archive, architecture);
   for (const Task task : kAllTasks) {
@@ -175,6 +191,7 @@ void write_model_info(const ModelInfo& info, ArchiveWriter& writer) {
                                   {"zero_floor", p.zero_floor},
                                   {"std_floor", p.std_floor}}
                                  .dump());
+  if (info.bn_stats != BnStats::kShared) writer.metadata(kBnStats, bn_stats_name(info.bn_stats));
   for (const auto& [key, value] : info.metadata) {
     if (key != "format") writer.metadata(key, value);
   }

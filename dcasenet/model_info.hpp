@@ -5,6 +5,9 @@
 
 namespace dcase {
 
+/// What the names of batch-norm averages beside the state_dict start with.
+inline constexpr const char* kAveragesPrefix = "averages.";
+
 /// The class list of a task in a file whose head has `classes` rows: the file's own; where it has none, the built-in
 /// one if that is as long, else "class_0" and so on. Throws Error(kData) for a list that does not fit.
 [[nodiscard]] LabelSet read_labels(const Archive& archive, Task task, std::int64_t classes);

@@ -94,12 +94,16 @@ Transfer Model::read_matching(const Archive& archive, std::uint64_t seed) {
       }
       read_rows(*entry.parameter, own, theirs, archive);
       if (reported.insert(*task).second) transfer.heads.push_back(std::move(head));
-    } else if (fits(entry, archive)) {
-      read_entry(entry, archive);
+    } else if (fits(entry.name(), entry, archive)) {
+      read_entry(entry.name(), entry, archive);
       if (entry.counter == nullptr) ++transfer.taken;
     } else if (entry.counter == nullptr) {
       transfer.drawn.push_back(entry.name());
     }
+  }
+  split_averages(*store_);
+  for (const auto& [name, entry, released] : file_entries()) {
+    if (!released && fits(name, entry, archive)) read_entry(name, entry, archive);
   }
   store_->touch();
   return transfer;

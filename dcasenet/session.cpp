@@ -80,7 +80,7 @@ NetworkOutputs Session::run_log_mel(View<const float> log_mel, TaskSet tasks) co
   DCASE_CHECK(log_mel.rank == 3, "session: log-mel has shape ", shape_string(log_mel), ", expected [N,128,T]");
   Tensor x({log_mel.dim(0), log_mel.dim(1), log_mel.dim(2), 1}, model_->backend());
   x.copy_from(std::span(log_mel.data, static_cast<std::size_t>(log_mel.size())));
-  const Outputs out = model_->network().forward(Variable(std::move(x)), tasks, Pass{});
+  const Outputs out = model_->evaluate(Variable(std::move(x)), tasks);
   return {.asc = out.asc.value(), .tag = out.tag.value(), .sed = out.sed.value()};
 }
 
@@ -185,7 +185,7 @@ Prediction Predictor::finish() {
 void Predictor::run_asc(std::int64_t first) {
   const Windows w(session_->mel().parameters());
   const Tensor x = features(samples(first, w.asc_samples), *session_);
-  const Tensor logits = session_->model().network().forward(Variable(x), Task::kAsc, Pass{}).asc.value();
+  const Tensor logits = session_->model().evaluate(Variable(x), Task::kAsc).asc.value();
   const Tensor y = logits.like();
   softmax_forward<float>({.x = logits, .y = y}, y.context());
   const std::vector<float> p = y.to_vector();
@@ -196,7 +196,7 @@ void Predictor::run_asc(std::int64_t first) {
 void Predictor::run_tag(std::int64_t first, std::int64_t count) {
   const Tensor x = features(samples(first, count), *session_);
   const Tensor wide = repeated(x, doubled_frames(x.dim(2), kFramesPerStep));
-  const Tensor logits = session_->model().network().forward(Variable(wide), Task::kTag, Pass{}).tag.value();
+  const Tensor logits = session_->model().evaluate(Variable(wide), Task::kTag).tag.value();
   const Tensor y = logits.like();
   sigmoid_forward<float>({.x = logits, .y = y}, y.context());
   const std::vector<float> p = y.to_vector();
@@ -208,7 +208,7 @@ void Predictor::run_sed(std::int64_t first, std::int64_t count, bool last) {
   const Windows w(session_->mel().parameters());
   const Tensor x = features(samples(first, count), *session_);
   const Tensor wide = padded(x, ceil_div(x.dim(2), kFramesPerStep) * kFramesPerStep);
-  const Tensor y = session_->model().network().forward(Variable(wide), Task::kSed, Pass{}).sed.value();
+  const Tensor y = session_->model().evaluate(Variable(wide), Task::kSed).sed.value();
   const std::int64_t K = y.dim(2);
   // Label frames count from the start of the recording; what earlier windows decided stays.
   const std::int64_t origin = first / w.label_samples;

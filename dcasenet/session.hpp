@@ -43,7 +43,9 @@ struct NetworkOutputs {
   Tensor sed;  ///< [N,8*(T/40),K] probabilities
 };
 
-/// Shares the model; any number of sessions may run at once. `run` may be called from several threads.
+/// Shares the model; any number of sessions may run at once. `run` may be called from several threads. Tasks have
+/// windows of their own in `run`, hence passes of their own; `run_log_mel` runs the trunk once for all of them, unless
+/// the model has batch-norm statistics per task (bn_stats.hpp).
 class Session {
  public:
   explicit Session(std::shared_ptr<const Model> model);

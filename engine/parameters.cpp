@@ -52,12 +52,17 @@ Parameter* ParameterStore::parameter(const std::string& name, const Shape& shape
   return &parameters_.back();
 }
 
-Buffer* ParameterStore::buffer(const std::string& name, const Shape& shape, float initial) {
-  check_new(name);
+Buffer* ParameterStore::new_buffer(const std::string& name, const Shape& shape, float initial) {
   buffers_.push_back({.name = name, .shape = shape, .initial = initial, .offset = buffer_count_});
   buffer_count_ += element_count(shape);
-  entries_.push_back({.buffer = &buffers_.back()});
   return &buffers_.back();
+}
+
+Buffer* ParameterStore::buffer(const std::string& name, const Shape& shape, float initial) {
+  check_new(name);
+  Buffer* const buffer = new_buffer(name, shape, initial);
+  entries_.push_back({.buffer = buffer});
+  return buffer;
 }
 
 Counter* ParameterStore::counter(const std::string& name) {
@@ -65,6 +70,25 @@ Counter* ParameterStore::counter(const std::string& name) {
   counters_.push_back({.name = name});
   entries_.push_back({.counter = &counters_.back()});
   return &counters_.back();
+}
+
+Averages ParameterStore::new_averages(const std::string& prefix, std::int64_t channels) {
+  counters_.push_back({.name = prefix + ".num_batches_tracked"});
+  return {.mean = new_buffer(prefix + ".running_mean", {channels}, 0),
+          .variance = new_buffer(prefix + ".running_var", {channels}, 1),
+          .batches = &counters_.back()};
+}
+
+const AverageSets* ParameterStore::averages(const std::string& prefix, std::int64_t channels) {
+  for (const char* name : {".running_mean", ".running_var", ".num_batches_tracked"}) check_new(prefix + name);
+  AverageSets sets{.common = new_averages(prefix, channels), .mixture = {}, .domains = {}};
+  entries_.push_back({.buffer = sets.common.mean});
+  entries_.push_back({.buffer = sets.common.variance});
+  entries_.push_back({.counter = sets.common.batches});
+  sets.mixture = new_averages(prefix, channels);
+  for (Averages& domain : sets.domains) domain = new_averages(prefix, channels);
+  averages_.push_back(sets);
+  return &averages_.back();
 }
 
 void ParameterStore::allocate() {

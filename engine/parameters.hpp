@@ -4,6 +4,7 @@
 /// Parameters lie one after the other in one flat arena, their gradients in a second of the same layout, so an
 /// optimiser is one pass over flat memory and a state is one copy. Names and orders are the same on every device.
 
+#include <array>
 #include <cstdint>
 #include <deque>
 #include <functional>
@@ -57,6 +58,23 @@ struct Counter {
   std::int64_t value = 0;
 };
 
+/// Kinds of batches whose batch-norm averages can be kept apart.
+inline constexpr std::size_t kDomains = 3;
+
+/// Running averages of one batch norm.
+struct Averages {
+  Buffer* mean = nullptr;      ///< [C]
+  Buffer* variance = nullptr;  ///< [C]
+  Counter* batches = nullptr;  ///< training batches that have moved them
+};
+
+/// All averages of one batch norm. Which of them a pass uses and moves: Pass::domain (layers/module.hpp).
+struct AverageSets {
+  Averages common;                         ///< entries of the state_dict
+  Averages mixture;                        ///< beside the state_dict: moved by the batches of all domains in turn
+  std::array<Averages, kDomains> domains;  ///< beside the state_dict: moved by those of one domain
+};
+
 /// One entry of the state in canonical order: exactly one of the three is set.
 struct StateEntry {
   Parameter* parameter = nullptr;
@@ -76,6 +94,8 @@ class ParameterStore {
   Parameter* parameter(const std::string& name, const Shape& shape, const Initializer& initializer);
   Buffer* buffer(const std::string& name, const Shape& shape, float initial);
   Counter* counter(const std::string& name);
+  /// running_mean, running_var and num_batches_tracked under `prefix`, as entries, and the sets beside them.
+  const AverageSets* averages(const std::string& prefix, std::int64_t channels);
 
   /// Ends the declaration: lays the arenas out. Values are zero until `initialise` or a load.
   void allocate();
@@ -88,6 +108,8 @@ class ParameterStore {
   [[nodiscard]] std::deque<Parameter>& parameters() { return parameters_; }
   [[nodiscard]] const std::deque<Parameter>& parameters() const { return parameters_; }
   [[nodiscard]] const StateEntry* find(std::string_view name) const;
+  /// Of every batch norm, in canonical order. Sets beside the state_dict are not among the entries.
+  [[nodiscard]] const std::deque<AverageSets>& averages() const { return averages_; }
   [[nodiscard]] std::int64_t parameter_count() const { return parameter_count_; }
   [[nodiscard]] const BackendPtr& backend() const { return backend_; }
 
@@ -110,11 +132,14 @@ class ParameterStore {
 
  private:
   void check_new(const std::string& name) const;
+  Buffer* new_buffer(const std::string& name, const Shape& shape, float initial);
+  Averages new_averages(const std::string& prefix, std::int64_t channels);
 
   BackendPtr backend_;
   std::deque<Parameter> parameters_;
   std::deque<Buffer> buffers_;
   std::deque<Counter> counters_;
+  std::deque<AverageSets> averages_;
   std::vector<StateEntry> entries_;
   Tensor values_, grads_, buffers_flat_;
   std::int64_t parameter_count_ = 0;

@@ -8,31 +8,44 @@ namespace dcase {
 BatchNorm::BatchNorm(const Scope& scope, std::int64_t channels, const Initializer& weight)
     : weight_(scope.parameter("weight", {channels}, weight)),
       bias_(scope.parameter("bias", {channels}, Initializer::constant(0))),
-      running_mean_(scope.buffer("running_mean", {channels}, 0)),
-      running_var_(scope.buffer("running_var", {channels}, 1)),
-      batches_(scope.counter("num_batches_tracked")) {}
+      averages_(scope.averages(channels)) {}
 
 BatchNorm::Statistics BatchNorm::statistics(View<const float> x, const Pass& pass) const {
-  if (!uses_batch(pass)) return running();
+  if (!uses_batch(pass)) return running(pass);
   Statistics batch{.mean = weight_->value().like(), .variance = weight_->value().like()};
   batchnorm_statistics<float>({.x = x, .mean = batch.mean, .variance = batch.variance}, weight_->value().context());
-  track(batch, positions(x));
+  track(batch, positions(x), pass);
   return batch;
 }
 
-BatchNorm::Statistics BatchNorm::running() const {
-  return {.mean = running_mean_->value, .variance = running_var_->value};
+BatchNorm::Statistics BatchNorm::running(const Pass& pass) const {
+  const Averages* from = &averages_->common;
+  if (pass.domain != Pass::kNoDomain) {
+    const Averages& own = averages_->domains.at(static_cast<std::size_t>(pass.domain));
+    if (own.batches->value > 0) from = &own;
+  }
+  return {.mean = from->mean->value, .variance = from->variance->value};
 }
 
-void BatchNorm::track(const Statistics& batch, std::int64_t count) const {
-  batchnorm_update_running<float>({.mean = batch.mean,
-                                   .variance = batch.variance,
-                                   .count = count,
-                                   .momentum = kMomentum,
-                                   .running_mean = running_mean_->value,
-                                   .running_variance = running_var_->value},
-                                  weight_->value().context());
-  ++batches_->value;
+void BatchNorm::track(const Statistics& batch, std::int64_t count, const Pass& pass) const {
+  if (pass.domain == Pass::kNoDomain) {
+    move(averages_->common, batch, count, pass.cumulative);
+    return;
+  }
+  move(averages_->domains.at(static_cast<std::size_t>(pass.domain)), batch, count, pass.cumulative);
+  if (!pass.cumulative) move(averages_->mixture, batch, count, false);
+}
+
+void BatchNorm::move(const Averages& averages, const Statistics& batch, std::int64_t count, bool cumulative) const {
+  ++averages.batches->value;
+  batchnorm_update_running<float>(
+      {.mean = batch.mean,
+       .variance = batch.variance,
+       .count = count,
+       .momentum = cumulative ? 1 / static_cast<double>(averages.batches->value) : kMomentum,
+       .running_mean = averages.mean->value,
+       .running_variance = averages.variance->value},
+      weight_->value().context());
 }
 
 void BatchNorm::run_forward(View<const float> x, const Statistics& s, const Tail& tail, View<float> y) const {

@@ -5,8 +5,8 @@
 namespace dcase {
 
 /// Parameters, running averages and the choice of statistics of one batch norm; the arithmetic is kernels/batchnorm.
-/// eps 1e-5, momentum 0.1, running variance unbiased. State: weight, bias, running_mean, running_var,
-/// num_batches_tracked.
+/// eps 1e-5, momentum 0.1 (or 1/n: Pass::cumulative), running variance unbiased. State: weight, bias, running_mean,
+/// running_var, num_batches_tracked; beside it averages of single domains (Pass::domain).
 class BatchNorm {
  public:
   static constexpr float kEps = 1e-5F;
@@ -18,12 +18,12 @@ class BatchNorm {
   struct Statistics {
     Tensor mean, variance;
   };
-  /// Where `uses_batch`: those of the batch x (a map, channels grouped or last), which also move the running averages.
-  /// Else the running averages.
+  /// Where `uses_batch`: those of the batch x (a map, channels grouped or last), which also move the pass's running
+  /// averages. Else the running averages of the pass.
   [[nodiscard]] Statistics statistics(View<const float> x, const Pass& pass) const;
   /// Moves the running averages by a training batch of `count` positions, whose statistics an operator has taken.
-  void track(const Statistics& batch, std::int64_t count) const;
-  [[nodiscard]] Statistics running() const;
+  void track(const Statistics& batch, std::int64_t count, const Pass& pass) const;
+  [[nodiscard]] Statistics running(const Pass& pass) const;
 
   /// Whether a pass normalises with the statistics of its batch, and moves the running averages: in training, unless
   /// gamma and beta are frozen. A frozen batch norm computes what it computed before, in training too.
@@ -48,11 +48,11 @@ class BatchNorm {
   [[nodiscard]] Variable forward(const Variable& x, const Pass& pass, bool relu) const;
 
  private:
+  void move(const Averages& averages, const Statistics& batch, std::int64_t count, bool cumulative) const;
+
   const Parameter* weight_;
   const Parameter* bias_;
-  Buffer* running_mean_;
-  Buffer* running_var_;
-  Counter* batches_;
+  const AverageSets* averages_;
 };
 
 }  // namespace dcase

@@ -42,8 +42,8 @@ Variable ConvBlock::forward(const Variable& x, const Pass& pass) const {
   const std::vector<Variable> inputs = this->inputs(x);
   const bool recorded = std::any_of(inputs.begin(), inputs.end(), [](const Variable& v) { return v.requires_grad(); });
   if (!context.device.is_cpu()) {
-    if (bn1_.uses_batch(pass) && bn2_.uses_batch(pass)) return train_fused(x);
-    if (!recorded && !bn1_.uses_batch(pass) && !bn2_.uses_batch(pass)) return infer_folded(x);
+    if (bn1_.uses_batch(pass) && bn2_.uses_batch(pass)) return train_fused(x, pass);
+    if (!recorded && !bn1_.uses_batch(pass) && !bn2_.uses_batch(pass)) return infer_folded(x, pass);
   }
   const BatchNorm::Tail tail{.relu = true, .pool_m = pool_.m, .pool_t = pool_.t};
   const Conv2dPlan plan1 = conv2d_plan(conv1_.shape(N, M, T), context);

@@ -24,8 +24,8 @@ class ConvBlock {
  private:
   /// The variables that the block's node depends on.
   [[nodiscard]] std::vector<Variable> inputs(const Variable& x) const;
-  [[nodiscard]] Variable train_fused(const Variable& x) const;
-  [[nodiscard]] Variable infer_folded(const Variable& x) const;
+  [[nodiscard]] Variable train_fused(const Variable& x, const Pass& pass) const;
+  [[nodiscard]] Variable infer_folded(const Variable& x, const Pass& pass) const;
 
   Conv conv1_, conv2_;
   BatchNorm bn1_, bn2_;

@@ -34,7 +34,7 @@ void pass_on(const Tensor& gradient, const Gradient& into) {
 
 }  // namespace
 
-Variable ConvBlock::train_fused(const Variable& x) const {
+Variable ConvBlock::train_fused(const Variable& x, const Pass& pass) const {
   const Tensor& in = x.value();
   const Context& context = in.context();
   const BatchNorm::Tail tail{.relu = true, .pool_m = pool_.m, .pool_t = pool_.t};
@@ -52,7 +52,7 @@ Variable ConvBlock::train_fused(const Variable& x) const {
                           .mean = s1.mean,
                           .variance = s1.variance},
                          context);
-  bn1_.track(s1, count);
+  bn1_.track(s1, count, pass);
   const Affine a1 = affine_of(bn1_, s1);
 
   const Tensor z2(shape, in.backend());
@@ -66,7 +66,7 @@ Variable ConvBlock::train_fused(const Variable& x) const {
                           .mean = s2.mean,
                           .variance = s2.variance},
                          context);
-  bn2_.track(s2, count);
+  bn2_.track(s2, count, pass);
   Tensor y({in.dim(0), in.dim(1) / pool_.m, in.dim(2) / pool_.t, outputs_}, in.backend());
   bn2_.run_forward(z2, s2, tail, as_map(y.view()));
 
@@ -124,12 +124,12 @@ Variable ConvBlock::train_fused(const Variable& x) const {
   });
 }
 
-Variable ConvBlock::infer_folded(const Variable& x) const {
+Variable ConvBlock::infer_folded(const Variable& x, const Pass& pass) const {
   const Tensor& in = x.value();
   const Context& context = in.context();
   const auto convolve = [&](const Conv& conv, const BatchNorm& bn, View<const float> map, const Tensor& y) {
     const View<const float> w = conv.kernel_view();
-    const BatchNorm::Statistics s = bn.running();
+    const BatchNorm::Statistics s = bn.running(pass);
     const Tensor folded = conv.weight().value().like();
     const Tensor bias = s.mean.like();
     const View<float> folded_view(folded.data(), {w.dim(0), w.dim(1), w.dim(2), w.dim(3)});

@@ -27,6 +27,7 @@ class Scope {
     return store_->buffer(path(name), shape, initial);
   }
   Counter* counter(const std::string& name) const { return store_->counter(path(name)); }
+  const AverageSets* averages(std::int64_t channels) const { return store_->averages(prefix_, channels); }
 
  private:
   ParameterStore* store_;
@@ -39,6 +40,16 @@ struct Pass {
   bool training = false;
   RandomState random = {};
   bool dropout = true;  ///< false: all dropout probabilities count as 0
+
+  static constexpr int kNoDomain = -1;
+  /// Which running averages batch norm uses and moves.
+  ///   kNoDomain       the common ones, in training and in evaluation: one set for everything
+  ///   0..kDomains-1   training moves the domain's own and the mixture, which is what the common ones would be without
+  ///                   domains; evaluation uses the domain's own, or the common ones where no batch of it has come by
+  int domain = kNoDomain;
+  /// In training: the n-th batch of a set of averages counts 1/n, so that they become plain means over batches, and the
+  /// mixture stays as it is. Otherwise each batch counts 0.1 and those before it fade.
+  bool cumulative = false;
 };
 
 }  // namespace dcase

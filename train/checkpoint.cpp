@@ -6,6 +6,8 @@ namespace {
 using nlohmann::json;
 
 constexpr const char* kTrain = "dcasenet.train";
+constexpr const char* kConfig = "dcasenet.config";  // of a model made from a checkpoint
+constexpr const char* kOrigin = "dcasenet.origin";  // {"step": N}, likewise
 constexpr const char* kPrefix = "train.";
 
 [[noreturn]] void damaged(const Archive& archive, const std::string& what) {
@@ -18,6 +20,16 @@ std::int64_t count_at(const Archive& archive, const json& object, const char* ke
     damaged(archive, concat("no count \"", key, "\""));
   }
   return it->get<std::int64_t>();
+}
+
+// A metadata entry as a JSON object; null where there is none.
+json object_at(const std::map<std::string, std::string>& metadata, const char* key) {
+  const auto it = metadata.find(key);
+  if (it == metadata.end()) return {};
+  // What is nested deeper than any entry of ours is left out: writing it again would exhaust the stack.
+  const auto shallow = [](int depth, json::parse_event_t, const json&) { return depth < 32; };
+  json value = json::parse(it->second, shallow, false);
+  return value.is_object() ? value : json();
 }
 
 }  // namespace
@@ -69,12 +81,42 @@ TrainState read_train_state(const Archive& archive) {
 void restore_checkpoint(const Archive& archive, Model& model, Optimizer& optimizer) {
   const json j = json::parse(archive.metadata().at(kTrain), nullptr, false);
   const std::int64_t steps = count_at(archive, j, "optimizer_steps");
+  const BnStats stored = read_model_info(archive).bn_stats;
+  const BnStats wanted = model.info().bn_stats;
+  if ((stored == BnStats::kShared) != (wanted == BnStats::kShared)) {
+    fail(ErrorKind::kData, archive.path(), ": has ", bn_stats_name(stored), " batch-norm statistics, not ",
+         bn_stats_name(wanted), "; start a run of its own with --init");
+  }
   for (const auto& [name, tensor] : optimizer.state()) archive.require_shape(kPrefix + name, {tensor.size()});
   model.read_state(archive);
   for (const auto& [name, tensor] : optimizer.state()) {
     tensor.copy_from(archive.floats(kPrefix + name));
   }
   optimizer.set_steps(steps);
+}
+
+json run_config(const std::map<std::string, std::string>& metadata) {
+  if (json config = object_at(metadata, kConfig); config.is_object()) return config;
+  const json train = object_at(metadata, kTrain);
+  return train.is_object() && train.contains("config") && train["config"].is_object() ? train["config"] : json();
+}
+
+std::int64_t run_step(const std::map<std::string, std::string>& metadata) {
+  for (const char* key : {kOrigin, kTrain}) {
+    const json entry = object_at(metadata, key);
+    if (!entry.is_object() || !entry.contains("step")) continue;
+    const json& step = entry["step"];
+    if (step.is_number_integer() && step >= 0) return step.get<std::int64_t>();
+  }
+  return -1;
+}
+
+void drop_train_state(std::map<std::string, std::string>& metadata) {
+  const json config = run_config(metadata);
+  const std::int64_t step = run_step(metadata);
+  metadata.erase(kTrain);
+  if (config.is_object()) metadata[kConfig] = config.dump();
+  if (step >= 0) metadata[kOrigin] = json{{"step", step}}.dump();
 }
 
 }  // namespace dcase

@@ -42,4 +42,12 @@ void save_checkpoint(const std::string& path, const Model& model, const Optimize
 /// Restores weights and optimiser. Throws Error(kData) where the file belongs to another architecture or optimiser.
 void restore_checkpoint(const Archive& archive, Model& model, Optimizer& optimizer);
 
+/// The configuration of the run that a model file comes from, as the file's metadata tell: that of a checkpoint, or of
+/// a model made from one. Null where they tell nothing.
+[[nodiscard]] nlohmann::json run_config(const std::map<std::string, std::string>& metadata);
+/// The step that it was saved after; -1 where they tell nothing.
+[[nodiscard]] std::int64_t run_step(const std::map<std::string, std::string>& metadata);
+/// A model made from a checkpoint is none: of the training state the configuration alone stays.
+void drop_train_state(std::map<std::string, std::string>& metadata);
+
 }  // namespace dcase

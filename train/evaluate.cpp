@@ -50,7 +50,8 @@ class Evaluator {
     result_ = {.task = source.task,
                .split = options.split,
                .items = static_cast<std::int64_t>(items_.size()),
-               .decisions = options.decisions};
+               .decisions = options.decisions,
+               .reference_decisions = options.reference_decisions};
   }
 
   Evaluation asc() {
@@ -99,7 +100,7 @@ class Evaluator {
       scored.push_back(
           {.truth = events_of(truth, kFrameUs), .output = events_of(output, kFrameUs), .length = frames * kFrameUs});
       truth_rolls.push_back(std::move(truth));
-      output_rolls.push_back(std::move(output));
+      output_rolls.push_back(decide(p, frames, K, options_.reference_decisions));
     });
     result_.segments = segment_metrics(classes_, scored, {.undefined = options_.undefined});
     result_.events = event_metrics(classes_, scored, options_.events);
@@ -169,6 +170,7 @@ nlohmann::ordered_json to_json(const Evaluation& e) {
     j["segment_based"] = to_json(*e.segments);
     j["event_based"] = to_json(*e.events);
     j["reference_code"] = to_json(*e.reference);
+    j["reference_code"]["decisions"] = to_json(e.reference_decisions);
   }
   return j;
 }

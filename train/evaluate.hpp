@@ -18,7 +18,8 @@ namespace dcase {
 
 struct EvaluateOptions {
   Split split = Split::kTest;
-  DecisionRules decisions;  ///< sound events: threshold and what follows it
+  DecisionRules decisions;                                    ///< sound events: threshold and what follows it
+  DecisionRules reference_decisions = {.thresholds = {0.3}};  ///< the same for the scores of the released code
   UndefinedRule undefined = UndefinedRule::kStandard;
   EventOptions events;
   /// done, total. What it throws ends the evaluation.
@@ -36,7 +37,7 @@ struct Evaluation {
   std::optional<EventMetrics> events;
   std::optional<ReferenceSedMetrics>
       reference;  ///< the scores of the released code, never in one table with the others
-  DecisionRules decisions;
+  DecisionRules decisions, reference_decisions;
 
   /// The figure that chooses the best epoch: accuracy (0..1), lwlrap, or segment F1 (0 where undefined).
   [[nodiscard]] double selection_value() const;

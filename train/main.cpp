@@ -12,6 +12,7 @@ int main(int argc, char** argv) {
   add_features(program);
   add_data(program);
   add_model(program);
+  add_table(program);
   add_verify(program);
   return program.run(argc, argv);
 }

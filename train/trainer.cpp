@@ -3,10 +3,8 @@
 #include <omp.h>
 
 #include <algorithm>
-#include <cmath>
 
 #include "train/data/prefetcher.hpp"
-#include "train/loss.hpp"
 #include "train/schedule.hpp"
 
 namespace dcase {
@@ -45,6 +43,15 @@ std::map<std::string, double> scores(const std::vector<Evaluation>& evaluations)
   return values;
 }
 
+// For those who look at the folder later. Where even that cannot be written, the first error is the one to tell.
+void note_failure(RunLog& log, std::int64_t step, const Error& failure) {
+  try {
+    log.event(step, "failed", {{"error", failure.what()}});
+  } catch (const Error&) {
+    return;
+  }
+}
+
 /// Frozen while it lives: evaluation builds no graph.
 class Frozen {
  public:
@@ -71,6 +78,11 @@ Trainer::Trainer(std::shared_ptr<Model> model, std::vector<TaskPlan> tasks, Trai
   const MelTables tables(model_->info().front_end);
   for (const TaskPlan& plan : tasks_) {
     batchers_.push_back(std::make_shared<const Batcher>(plan.source, plan.batch, tables, loader));
+  }
+  // The weights move away from under averages that no batch of this run will move.
+  for (const Task task : kAllTasks) {
+    const auto trained = [task](const TaskPlan& plan) { return plan.source.task == task; };
+    if (std::none_of(tasks_.begin(), tasks_.end(), trained)) forget_averages(model_->parameters(), task);
   }
   state_.config = options_.config;
   state_.device = model_->backend()->name();
@@ -101,6 +113,15 @@ TrainOutcome Trainer::run(const TrainerHooks& hooks) {
   log_.emplace(options_.run_folder, columns(tasks_), state_.step);
   log_->event(state_.step, state_.step == 0 ? "start" : "resume",
               {{"device", state_.device}, {"threads", state_.threads}});
+  try {
+    return run_steps(hooks);
+  } catch (const Error& error) {
+    note_failure(*log_, state_.step, error);
+    throw;
+  }
+}
+
+TrainOutcome Trainer::run_steps(const TrainerHooks& hooks) {
   Prefetcher prefetcher(batchers_, state_.step, options_.steps);
   const auto due = [&](std::int64_t every) { return every > 0 && state_.step % every == 0; };
   while (state_.step < options_.steps) {
@@ -122,36 +143,14 @@ TrainOutcome Trainer::run(const TrainerHooks& hooks) {
 }
 
 StepReport Trainer::train_step(const std::vector<Batch>& batches) {
-  StepReport report{.learning_rate = learning_rate(state_.step)};
-  const Pass pass{.training = true,
-                  .random = {.seed = options_.seed, .step = static_cast<std::uint32_t>(state_.step)},
-                  .dropout = options_.dropout};
-  model_->parameters().reset_grads();
-  std::vector<Array<double>> losses;
-  for (std::size_t i = 0; i < batches.size(); ++i) {
-    const Batch& batch = batches[i];
-    const Variable x(batch.x.copied_to(model_->backend()));
-    const Outputs out = model_->network().forward(x, batch.task, pass);
-    const Loss loss = task_loss(batch.task, out, batch.target.copied_to(model_->backend()));
-    if (!loss.variable.requires_grad()) {
-      fail(ErrorKind::kUsage, "train.freeze: nothing that the ", task_name(batch.task), " loss depends on is trained");
-    }
-    backward(loss.variable, static_cast<float>(tasks_[i].loss_weight));
-    losses.push_back(loss.value);
-  }
-  // Read behind all of the work, which a device does on its own meanwhile.
-  for (std::size_t i = 0; i < batches.size(); ++i) {
-    const double loss = losses[i].to_vector()[0];
-    const char* const task = task_name(batches[i].task);
-    if (!std::isfinite(loss)) {
-      fail(ErrorKind::kNumeric, "the ", task, " loss is ", loss, " in step ", state_.step + 1,
-           "; the last checkpoint is as it was; try a smaller train.lr or train.grad_clip");
-    }
-    report.losses[task] = loss;
-    report.loss += tasks_[i].loss_weight * loss;
-  }
-  report.gradient_norm = optimizer_.step(report.learning_rate);
-  report.step = ++state_.step;
+  std::vector<double> weights;
+  for (const TaskPlan& plan : tasks_) weights.push_back(plan.loss_weight);
+  StepReport report = joint_step(*model_, optimizer_, batches, weights,
+                                 {.seed = options_.seed,
+                                  .step = state_.step,
+                                  .learning_rate = learning_rate(state_.step),
+                                  .dropout = options_.dropout});
+  ++state_.step;
   return report;
 }
 
@@ -174,6 +173,7 @@ void Trainer::log_step(const StepReport& report) {
 
 void Trainer::evaluate_all(const TrainerHooks& hooks) {
   state_.evaluated_step = state_.step;
+  model_->refresh_averages();
   std::vector<Evaluation> evaluations;
   {
     const Frozen frozen(model_->parameters());
@@ -205,6 +205,9 @@ void Trainer::evaluate_all(const TrainerHooks& hooks) {
   if (hooks.evaluation) hooks.evaluation(state_.step, evaluations);
 }
 
-void Trainer::save_last() { save_checkpoint(last_path(), *model_, optimizer_, state_); }
+void Trainer::save_last() {
+  model_->refresh_averages();
+  save_checkpoint(last_path(), *model_, optimizer_, state_);
+}
 
 }  // namespace dcase

@@ -14,6 +14,7 @@
 #include "train/checkpoint.hpp"
 #include "train/data/batcher.hpp"
 #include "train/evaluate.hpp"
+#include "train/joint_step.hpp"
 #include "train/optimizer.hpp"
 #include "train/run_log.hpp"
 
@@ -42,15 +43,6 @@ struct TrainerOptions {
   nlohmann::json config;       ///< kept in checkpoints
 };
 
-/// What one step did.
-struct StepReport {
-  std::int64_t step = 0;  ///< steps done, this one included
-  double learning_rate = 0;
-  double loss = 0;                       ///< weighted sum
-  std::map<std::string, double> losses;  ///< by task
-  double gradient_norm = 0;
-};
-
 struct TrainerHooks {
   std::function<void(const StepReport&)> step;
   std::function<void(std::int64_t step, const std::vector<Evaluation>&)> evaluation;
@@ -77,6 +69,7 @@ class Trainer {
   [[nodiscard]] std::string best_path(Task task) const;
 
  private:
+  TrainOutcome run_steps(const TrainerHooks& hooks);
   [[nodiscard]] StepReport train_step(const std::vector<Batch>& batches);
   [[nodiscard]] double learning_rate(std::int64_t step) const;
   void evaluate_all(const TrainerHooks& hooks);

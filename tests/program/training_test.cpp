@@ -161,6 +161,80 @@ TEST_CASE("program: what a user gets wrong in training ends in one clear sentenc
   expect(resume_arguments(runs), 3, "last.safetensors");
 }
 
+TEST_CASE("program: a run whose configuration does not name batch-norm statistics goes on as it began", "[program]") {
+  const test::TemporaryFolder folder;
+  const std::string manifest = test::write_manifest(folder.path());
+  std::vector<std::string> arguments = train_arguments(manifest, folder / "run", 2);
+  arguments.insert(arguments.end(), {"--bn-stats", "shared"});
+  REQUIRE(run(folder, arguments).code == 0);
+  const std::string last = folder / "run/last.safetensors";
+  std::string bytes = read_file(last);
+  const std::string named = R"(\"bn_stats\":\"shared\",)";  // JSON as a text within JSON
+  const std::size_t at = bytes.find(named);
+  REQUIRE(at != std::string::npos);
+  atomic_write(last, bytes.replace(at, named.size(), named.size(), ' '));
+  std::vector<std::string> again = resume_arguments(folder / "run");
+  again.insert(again.end(), {"--set", "train.steps=3"});
+  const test::Finished resumed = run(folder, again);
+  INFO(resumed.errors);
+  CHECK(resumed.code == 0);
+  again.insert(again.end(), {"--set", "train.steps=4", "--bn-stats", "per-task"});
+  const test::Finished other = run(folder, again);
+  CHECK(other.code == 3);
+  CHECK_THAT(other.errors, Catch::Contains("has shared batch-norm statistics, not per-task"));
+}
+
+TEST_CASE("program: an experiment of the paper from its name to its table", "[program]") {
+  const test::TemporaryFolder folder;
+  const std::string manifest = test::write_manifest(folder.path());
+  const auto with_preset = [&](const std::string& preset, const std::string& run_folder,
+                               const std::vector<std::string>& more) {
+    std::vector<std::string> a = train_arguments(manifest, run_folder, 2);
+    a.insert(a.end(), {"--preset", preset});
+    a.insert(a.end(), more.begin(), more.end());
+    return run(folder, a);
+  };
+  const std::string runs = folder / "run";
+  const test::Finished dry = with_preset("v3-joint-asc+sed", runs, {"--dry-run"});
+  INFO(dry.errors);
+  REQUIRE(dry.code == 0);
+  CHECK_THAT(dry.output, Catch::Contains("asc") && Catch::Contains("Steps: 2 ") && Catch::Contains("Memory: ") &&
+                             Catch::Contains("s a step") && Catch::Contains("not as in the paper: model.width=1/8"));
+  CHECK_THAT(dry.output, !Catch::Contains("  tag "));
+  CHECK_FALSE(std::filesystem::exists(runs));
+  CHECK_FALSE(std::filesystem::exists(folder / ".dcasenet"));  // no audio was prepared
+
+  REQUIRE(with_preset("v3-joint-asc+sed", runs, {}).code == 0);
+  CHECK_FALSE(std::filesystem::exists(runs + "/best_tag.safetensors"));
+  for (const char* task : {"asc", "sed"}) {
+    REQUIRE(run(folder, {"eval", "-q", "--model", concat(runs, "/best_", task, ".safetensors"), concat("--", task),
+                         manifest, "--json", concat(runs, "/eval_", task, ".json")})
+                .code == 0);
+  }
+  const test::Finished table = run(folder, {"table", runs, "--csv", folder / "t.csv", "--markdown", folder / "t.md"});
+  INFO(table.errors);
+  REQUIRE(table.code == 0);
+  CHECK_THAT(table.output, Catch::Contains("0.3512") && Catch::Contains("(1)*") && Catch::Contains("missing"));
+  CHECK_THAT(read_file(folder / "t.csv"), Catch::Contains("v3-joint-asc+sed,3,sed,f1,reference,75.62,"));
+  CHECK_THAT(read_file(folder / "t.md"), Catch::Contains("| v3 | asc+sed | ours |"));
+
+  const test::Finished bare = with_preset("v3-tune-sed-from-asc+sed", folder / "tuned", {});
+  CHECK(bare.code == 2);
+  CHECK_THAT(bare.errors, Catch::Contains("train v3-joint-asc+sed") && Catch::Contains("--init"));
+  const test::Finished tuned =
+      with_preset("v3-tune-sed-from-asc+sed", folder / "tuned", {"--init", runs + "/last.safetensors"});
+  CHECK(tuned.code == 0);
+  CHECK(tuned.errors.empty());
+  const test::Finished other =
+      with_preset("v3-tune-asc-from-asc+tag", folder / "other", {"--init", runs + "/last.safetensors"});
+  CHECK(other.code == 0);
+  CHECK_THAT(other.errors, Catch::Contains("not from a run of v3-joint-asc+tag"));
+  CHECK(with_preset("v3-joint-asc+tag", folder / "none", {"--set", "data.tag.root="}).code == 2);
+  CHECK(run(folder, {"train", "--list-presets"}).output.find("v2-tune-tag-from-asc+tag+sed@code") != std::string::npos);
+  CHECK(run(folder, {"train", "--run", runs, "--resume", "--dry-run"}).code == 2);
+  CHECK(run(folder, {"table", folder / "nothing.json"}).code == 4);
+}
+
 TEST_CASE("program: a diverging training names the task and the step and keeps the checkpoint", "[program]") {
   const test::TemporaryFolder folder;
   const std::string manifest = test::write_manifest(folder.path());

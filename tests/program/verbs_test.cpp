@@ -120,6 +120,46 @@ TEST_CASE("program: eval reports a manifest's test part and refuses a model of o
   CHECK(run(folder, {"eval", "--model", folder / "own.safetensors", "--asc", manifest, "--part", "dev"}).code == 2);
 }
 
+TEST_CASE("program: averages of single tasks are made from data, shown, and evaluated with", "[program]") {
+  const test::TemporaryFolder folder;
+  const std::string manifest = test::write_manifest(folder.path());
+  const auto tasks = test::plans(manifest, 1, 60);
+  const std::string shared = folder / "shared.safetensors";
+  const std::string own = folder / "own.safetensors";
+  test::model_for(tasks)->save(shared);
+  const auto bn_stats = [&](const std::string& model) {
+    return nlohmann::json::parse(run(folder, {"model", "info", model, "--json"}).output)["bn_stats"];
+  };
+  const auto recalibrate = [&](const std::string& model, const std::vector<std::string>& more) {
+    std::vector<std::string> a = {"model", "recalibrate", model, "-o", own, "--quiet", "--batches", "2"};
+    for (const char* set : {"data.asc.batch_size=2", "data.sed.batch_size=1", "data.sed.crop_frames=60"}) {
+      a.insert(a.end(), {"--set", set});
+    }
+    a.insert(a.end(), more.begin(), more.end());
+    return run(folder, a);
+  };
+  const test::Finished done = recalibrate(shared, {"--asc", manifest, "--sed", manifest});
+  INFO(done.errors);
+  REQUIRE(done.code == 0);
+  CHECK(bn_stats(shared) == "shared");
+  CHECK(bn_stats(own) == "per-task");
+  CHECK_THAT(run(folder, {"model", "info", own}).output,
+             Catch::Contains("per-task averages (batches: asc 2, tag 0, sed 2)"));
+  const auto eval = [&](const std::string& model, const std::string& mode) {
+    return run(folder, {"eval", "--model", model, "--asc", manifest, "--bn-stats", mode, "--json", folder / "e.json"});
+  };
+  REQUIRE(eval(own, "pooled").code == 0);
+  CHECK(nlohmann::json::parse(read_file(folder / "e.json"))["bn_stats"] == "pooled");
+  CHECK(eval(own, "mixed").code == 2);
+  const test::Finished none = eval(shared, "per-task");
+  CHECK(none.code == 2);
+  CHECK_THAT(none.errors, Catch::Contains("model recalibrate"));
+  CHECK(recalibrate(shared, {}).code == 2);
+  CHECK(recalibrate(shared, {"--asc", manifest, "--bn-stats", "shared"}).code == 2);
+  CHECK(recalibrate(shared, {"--asc", manifest, "--batches", "0"}).code == 2);
+  CHECK(recalibrate(manifest, {"--asc", manifest}).code == 3);
+}
+
 TEST_CASE("program: data verify names every bad file, prepare stops on them or skips them", "[program]") {
   const test::TemporaryFolder folder;
   const std::string manifest = test::write_manifest(folder.path());

@@ -5,6 +5,7 @@
 
 #include "tests/train/training_fixture.hpp"
 #include "train/data/prefetcher.hpp"
+#include "train/estimate.hpp"
 #include "train/loss.hpp"
 
 namespace dcase {
@@ -27,7 +28,7 @@ TEST_CASE("trainer: three tasks are learned together", "[trainer]") {
   INFO("v" << version);
   const test::TemporaryFolder folder;
   const auto tasks = test::plans(test::write_manifest(folder.path()), 4, 120);
-  const auto model = test::model_for(tasks, 1, version);
+  const auto model = test::model_for(tasks, 1, BnStats::kShared, version);
   Trainer trainer(model, tasks, options(folder.path(), 30));
   std::vector<double> losses;
   std::vector<Evaluation> last;
@@ -65,10 +66,11 @@ TEST_CASE("trainer: stopped and resumed ends in the bits of an uninterrupted run
   const int version = GENERATE(1, 2, 3);
   const test::TemporaryFolder folder;
   const std::string manifest = test::write_manifest(folder.path());
+  const BnStats bn_stats = GENERATE(BnStats::kShared, BnStats::kPooled, BnStats::kPerTask);
   const auto train = [&](const std::string& run, std::int64_t stop_after) {
     std::filesystem::create_directories(folder / run);
     const auto tasks = test::plans(manifest, 3, 60, 0.3);
-    const auto model = test::model_for(tasks, 1, version);
+    const auto model = test::model_for(tasks, 1, bn_stats, version);
     TrainerOptions o = options(folder / run, 9);
     o.evaluate_every = 4;
     o.restart_steps = 6;
@@ -139,6 +141,78 @@ TEST_CASE("trainer: a task of which nothing is trained is refused", "[trainer]")
   model->freeze({"conv_block1", "conv_block2", "conv_block3", "conv_block4_1", "conv_block4_2", "gru_2", "event_fc"});
   Trainer trainer(model, tasks, options(folder.path(), 1));
   CHECK_THROWS_WITH(trainer.run(), Catch::Contains("train.freeze") && Catch::Contains("sed loss"));
+}
+
+TEST_CASE("trainer: batch-norm statistics change no weight, and every mode evaluates as its file does", "[trainer]") {
+  const test::TemporaryFolder folder;
+  const std::string manifest = test::write_manifest(folder.path());
+  std::vector<std::vector<float>> weights;
+  std::vector<std::vector<float>> mixtures;
+  for (const auto& [word, mode] : kBnStatsWords) {
+    INFO(word);
+    std::filesystem::create_directories(folder / word);
+    const auto tasks = test::plans(manifest, 2, 60);
+    const auto model = test::model_for(tasks, 1, mode);
+    Trainer trainer(model, tasks, options(folder / word, 4));
+    std::vector<Evaluation> last;
+    static_cast<void>(trainer.run({.step = {},
+                                   .evaluation = [&](std::int64_t, const std::vector<Evaluation>& e) { last = e; },
+                                   .evaluation_progress = {},
+                                   .stop = {}}));
+    weights.push_back(model->parameters().flat_values().to_vector());
+    auto loaded = std::make_shared<Model>(Model::load(trainer.last_path()));
+    CHECK(loaded->info().bn_stats == mode);
+    const Evaluation again =
+        evaluate(Session(loaded), tasks[2].source, {.split = Split::kValid, .decisions = {.thresholds = {0.5}}});
+    REQUIRE(last.size() == 3);
+    CHECK(again.tag->lwlrap == last[2].tag->lwlrap);
+    loaded->set_bn_stats(BnStats::kShared);
+    std::vector<float> mixture;
+    for (const AverageSets& sets : loaded->parameters().averages()) {
+      const std::vector<float> mean = sets.common.mean->value.to_vector();
+      mixture.insert(mixture.end(), mean.begin(), mean.end());
+    }
+    mixtures.push_back(mixture);
+  }
+  for (std::size_t i : {1U, 2U}) {
+    CHECK(weights[i] == weights[0]);
+    CHECK(mixtures[i] == mixtures[0]);
+  }
+}
+
+TEST_CASE("trainer: fine-tuning one task evaluates with that task's averages alone", "[trainer]") {
+  const test::TemporaryFolder folder;
+  const std::string manifest = test::write_manifest(folder.path());
+  const auto tasks = test::plans(manifest, 2, 60);
+  const auto joint = test::model_for(tasks, 1, BnStats::kPerTask);
+  static_cast<void>(Trainer(joint, tasks, options(folder.path(), 2)).run());
+  const std::string last = folder / "last.safetensors";
+  for (const BnStats mode : {BnStats::kPooled, BnStats::kPerTask}) {
+    const auto tuned = test::model_for(tasks, 2, mode);
+    CHECK(tuned->read_matching(Archive::open(last), 2).drawn.empty());
+    const std::vector<TaskPlan> sed = {tasks[1]};
+    REQUIRE(sed[0].source.task == Task::kSed);
+    static_cast<void>(Trainer(tuned, sed, options(folder / "", 2)).run());
+    CHECK(averaged_batches(tuned->parameters(), Task::kSed) == 4);
+    CHECK(averaged_batches(tuned->parameters(), Task::kAsc) == 0);
+    CHECK(averaged_batches(tuned->parameters(), Task::kTag) == 0);
+    const AverageSets& trunk = tuned->parameters().averages()[0];
+    const Averages& own = trunk.domains[static_cast<std::size_t>(domain_of(Task::kSed))];
+    CHECK(trunk.common.mean->value.to_vector() == own.mean->value.to_vector());
+    CHECK(trunk.common.variance->value.to_vector() == own.variance->value.to_vector());
+    std::filesystem::remove(folder / "best_sed.safetensors");
+    joint->save(last);
+  }
+}
+
+TEST_CASE("trainer: a run cannot go on with or without averages of single tasks that it began otherwise", "[trainer]") {
+  const test::TemporaryFolder folder;
+  const auto tasks = test::plans(test::write_manifest(folder.path()), 2, 60);
+  Trainer first(test::model_for(tasks), tasks, options(folder.path(), 1));
+  static_cast<void>(first.run());
+  Trainer other(test::model_for(tasks, 1, BnStats::kPooled), tasks, options(folder.path(), 2));
+  CHECK_THROWS_WITH(other.resume(Archive::open(first.last_path())),
+                    Catch::Contains("has shared batch-norm statistics, not pooled"));
 }
 
 TEST_CASE("trainer: two runs of one seed are equal, another seed is not", "[trainer]") {
@@ -243,6 +317,47 @@ TEST_CASE("optimizer: clipping bounds the step of sgd, and a broken gradient nam
   give(std::numeric_limits<float>::infinity());
   CHECK_THROWS_WITH(optimizer.step(1), Catch::Contains("layer.weight is inf"));
   CHECK(p->value().data()[0] == Approx(-0.5));
+}
+
+TEST_CASE("estimate: steps on made-up batches tell time and memory and leave the weights", "[estimate]") {
+  ModelInfo info;
+  info.architecture.divisor = 8;
+  for (const Task task : kAllTasks) info.labels[task] = builtin_labels(task);
+  Model model = Model::create(info, 1);
+  const std::vector<float> weights = model.parameters().flat_values().to_vector();
+  const std::vector<BatchShape> small = {{.task = Task::kAsc, .batch_size = 2, .crop_frames = 50},
+                                         {.task = Task::kSed, .batch_size = 1, .crop_frames = 100}};
+  const StepEstimate e = estimate_step(model, small, {}, {.steps = 2});
+  CHECK(e.timed == 2);
+  CHECK(e.seconds > 0);
+  CHECK(e.batch_bytes == 4 * (2 * 128 * 50 + 2 * 10 + 128 * 100 + 20 * 14));
+  // Values, gradients and two moments at least.
+  CHECK(e.peak_bytes > 4 * sizeof(float) * weights.size());
+  CHECK(model.parameters().flat_values().to_vector() == weights);
+  CHECK(estimate_step(model, small, {}, {.steps = 50, .enough_seconds = 0}).timed == 1);
+  std::vector<BatchShape> larger = small;
+  larger[0].batch_size = 8;
+  CHECK(estimate_step(model, larger, {}, {.steps = 1}).peak_bytes > e.peak_bytes);
+  CHECK_THROWS_AS(estimate_step(model, {}, {}), Error);
+  try {
+    static_cast<void>(estimate_step(model, small, {}, {.stop = [] { return true; }}));
+    FAIL("nothing was thrown");
+  } catch (const Error& error) {
+    CHECK(error.kind() == ErrorKind::kInterrupted);
+  }
+}
+
+TEST_CASE("trainer: a run that fails says so in its log", "[trainer]") {
+  const test::TemporaryFolder folder;
+  const auto tasks = test::plans(test::write_manifest(folder.path()), 2, 60);
+  const auto model = test::model_for(tasks);
+  Trainer trainer(model, tasks, options(folder.path(), 4));
+  CHECK_THROWS_AS(trainer.run({.step = {},
+                               .evaluation = {},
+                               .evaluation_progress = {},
+                               .stop = [&]() -> bool { fail(ErrorKind::kNumeric, "no number"); }}),
+                  Error);
+  CHECK_THAT(text_of(folder / "log.jsonl"), Catch::Contains(R"("event":"failed","error":"no number")"));
 }
 
 TEST_CASE("run log: a resumed run drops later and damaged lines", "[run_log]") {

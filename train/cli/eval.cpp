@@ -14,6 +14,7 @@
 #include "train/cli/interrupt.hpp"
 #include "train/cli/sources.hpp"
 #include "train/cli/verbs.hpp"
+#include "train/run_origin.hpp"
 
 namespace dcase::cli {
 namespace {
@@ -27,6 +28,7 @@ struct Options {
   DecisionRules decisions;
   double offset_share = 0.5;
   bool sed_eval_compat = false;
+  std::string bn_stats;
   std::string json;
 };
 
@@ -39,13 +41,29 @@ Split parse_part(const std::string& text) {
 
 EvaluateOptions evaluate_options(const Options& o, bool reference) {
   const Split split = parse_part(o.part);
-  EvaluateOptions e{.split = split, .decisions = o.decisions};
-  // The released code decides at 0.3; 0.5 is everybody's default.
-  e.decisions.thresholds = {o.threshold >= 0 ? o.threshold : reference ? 0.3 : 0.5};
+  EvaluateOptions e{.split = split};
+  // The released code decides at 0.3, and nothing follows; 0.5 is everybody's default. Options are for what is printed.
+  e.decisions.thresholds = {0.5};
+  DecisionRules& printed = reference ? e.reference_decisions : e.decisions;
+  const std::vector<double> threshold = printed.thresholds;
+  printed = o.decisions;
+  printed.thresholds = o.threshold >= 0 ? std::vector<double>{o.threshold} : threshold;
   e.undefined = o.sed_eval_compat ? UndefinedRule::kSedEval : UndefinedRule::kStandard;
   e.events.undefined = e.undefined;
   e.events.offset_share = o.offset_share;
   return e;
+}
+
+Model load_model(const Options& o, const BackendPtr& backend) {
+  Model model = Model::load(o.model, backend);
+  if (o.bn_stats.empty()) return model;
+  const BnStats mode = value_of(kBnStatsWords, o.bn_stats, "--bn-stats");
+  if (model.info().bn_stats == BnStats::kShared && mode != BnStats::kShared) {
+    fail(ErrorKind::kUsage, "--bn-stats ", o.bn_stats, ": ", o.model,
+         " has no averages of single tasks; dcasenet model recalibrate makes them from training data");
+  }
+  model.set_bn_stats(mode);
+  return model;
 }
 
 int eval(const Options& o, Environment& environment) {
@@ -55,9 +73,12 @@ int eval(const Options& o, Environment& environment) {
   }
   const bool reference = o.metrics == "reference";
   EvaluateOptions options = evaluate_options(o, reference);
-  const Session session(std::make_shared<const Model>(Model::load(o.model, environment.backend())));
-  nlohmann::ordered_json json = {
-      {"model", o.model}, {"metrics", o.metrics}, {"tasks", nlohmann::ordered_json::array()}};
+  const Session session(std::make_shared<const Model>(load_model(o, environment.backend())));
+  nlohmann::ordered_json json = {{"model", o.model},
+                                 {"bn_stats", bn_stats_name(session.model().info().bn_stats)},
+                                 {"run", run_origin(session.model().info().metadata)},
+                                 {"metrics", o.metrics},
+                                 {"tasks", nlohmann::ordered_json::array()}};
   bool any = false;
   for (const Task task : {Task::kAsc, Task::kTag, Task::kSed}) {
     const std::string& root = task == Task::kAsc ? o.asc : task == Task::kTag ? o.tag : o.sed;
@@ -65,7 +86,8 @@ int eval(const Options& o, Environment& environment) {
     any = true;
     SourceOptions source_options = o.source;
     source_options.request.root = root;
-    source_options.request.labels = session.model().info().labels;
+    // Of the other tasks a manifest may hold classes that the model was never trained on.
+    source_options.request.labels[task] = session.model().info().labels[task];
     source_options.cache.threads = environment.threads;
     const TaskSource source = open_source(task, source_options, environment.console);
     std::optional<Progress> progress;
@@ -96,6 +118,8 @@ void add_eval(Program& program) {
   verb.add_option("--asc", o->asc, "data set of scenes (folder or manifest)");
   verb.add_option("--tag", o->tag, "data set of tags");
   verb.add_option("--sed", o->sed, "data set of sound events");
+  verb.add_option("--bn-stats", o->bn_stats,
+                  "shared, pooled or per-task: averages that batch norm evaluates with (default: the model's)");
   verb.add_option("--part", o->part, "train, valid or test")->capture_default_str();
   add_reader_options(verb, o->source.request);
   verb.add_option("--metrics", o->metrics, "standard, or reference: what the released code computes")

@@ -21,6 +21,16 @@ struct InfoOptions {
   bool json = false;
 };
 
+std::string bn_stats_text(const Model& model) {
+  if (model.info().bn_stats == BnStats::kShared) return "shared averages";
+  std::string batches;
+  for (const Task task : kAllTasks) {
+    const std::int64_t seen = averaged_batches(model.parameters(), task);
+    batches += fmt::format("{}{} {}", batches.empty() ? "" : ", ", task_name(task), seen);
+  }
+  return fmt::format("{} averages (batches: {})", bn_stats_name(model.info().bn_stats), batches);
+}
+
 int info(const InfoOptions& options) {
   const Archive archive = Archive::open(options.file);
   const Model model = Model::load(archive);
@@ -30,6 +40,7 @@ int info(const InfoOptions& options) {
                               {"version", a.version},
                               {"width", a.divisor == 1 ? "1" : fmt::format("1/{}", a.divisor)},
                               {"parameters", model.parameters().parameter_count()},
+                              {"bn_stats", bn_stats_name(model.info().bn_stats)},
                               {"checkpoint", checkpoint},
                               {"sample_rate", model.info().front_end.sample_rate}};
   for (const Task task : kAllTasks) j["classes"][task_name(task)] = model.info().labels[task].names();
@@ -47,6 +58,7 @@ int info(const InfoOptions& options) {
   fmt::print("{}\n  DcaseNet v{}, width {}, {} parameters{}\n", options.file, a.version, j["width"].get<std::string>(),
              model.parameters().parameter_count(),
              checkpoint ? fmt::format(", checkpoint of step {}", j.value("step", std::int64_t{0})) : "");
+  fmt::print("  batch norm evaluates with {}\n", bn_stats_text(model));
   for (const Task task : kAllTasks) {
     fmt::print("  {} classes ({}):", task_name(task), a.classes(task));
     for (const std::string& name : model.info().labels[task].names()) fmt::print(" {}", name);
@@ -89,7 +101,7 @@ int forward(const ForwardOptions& options, Environment& environment) {
 }  // namespace
 
 void add_model(Program& program) {
-  CLI::App& group = program.add_group("model", "model files: info, forward, draw");
+  CLI::App& group = program.add_group("model", "model files: info, forward, draw, recalibrate");
   add_model_draw(program, group);
   auto i = std::make_shared<InfoOptions>();
   CLI::App& info_verb = program.add(group, "info", "architecture, classes and origin of a model file",
@@ -103,6 +115,8 @@ void add_model(Program& program) {
   forward_verb.add_option("--model", f->model, "model file")->required();
   forward_verb.add_option("--input", f->input, "safetensors of [N,128,T] or [N,1,128,T] tensors")->required();
   forward_verb.add_option("--output", f->output, "safetensors to write")->required();
+
+  add_model_recalibrate(program, group);
 }
 
 }  // namespace dcase::cli

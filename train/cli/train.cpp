@@ -11,62 +11,32 @@
 
 #include "engine/files.hpp"
 #include "train/cli/app.hpp"
+#include "train/cli/dry_run.hpp"
 #include "train/cli/evaluation_report.hpp"
 #include "train/cli/exit_codes.hpp"
 #include "train/cli/interrupt.hpp"
-#include "train/cli/sources.hpp"
+#include "train/cli/task_plans.hpp"
 #include "train/cli/verbs.hpp"
-#include "train/config/config.hpp"
+#include "train/report/table.hpp"
 #include "train/report/text.hpp"
-#include "train/trainer.hpp"
 
 namespace dcase::cli {
 namespace {
 
 namespace fs = std::filesystem;
 
-// The order of the reference trainer, which fixes in which order batch-norm averages move.
-constexpr Task kTrainingOrder[] = {Task::kAsc, Task::kSed, Task::kTag};
-
 struct Options {
   std::string config;
+  std::string preset;
   std::string run;
   std::vector<std::string> set;
   std::string init;
+  std::string bn_stats;
   bool resume = false;
   bool help_config = false;
+  bool list_presets = false;
+  bool dry_run = false;
 };
-
-DataRequest data_request(const TrainConfig& config, Task task) {
-  const TaskConfig& t = config.task(task);
-  return {.root = t.root, .layout = t.layout, .labels = {}, .reader = config.data.reader, .seed = config.train.seed};
-}
-
-std::vector<TaskPlan> open_tasks(const TrainConfig& config, Environment& environment) {
-  std::vector<TaskPlan> plans;
-  for (const Task task : kTrainingOrder) {
-    const TaskConfig& t = config.task(task);
-    if (t.root.empty()) continue;
-    const SourceOptions source{.request = data_request(config, task),
-                               .cache_folder = config.data.cache,
-                               .cache = {.float32 = config.data.float32_cache,
-                                         .on_bad_file = config.data.on_bad_file,
-                                         .threads = environment.threads}};
-    TaskSource opened = open_source(task, source, environment.console);
-    plans.push_back({.source = std::move(opened),
-                     .batch = {.batch_size = t.batch_size,
-                               .crop_frames = t.crop_frames,
-                               .seed = config.train.seed,
-                               .mixup_alpha = config.train.mixup_alpha,
-                               .mixup_from_step = config.train.mixup_from_step},
-                     .loss_weight = t.loss_weight});
-  }
-  if (plans.empty()) {
-    fail(ErrorKind::kUsage,
-         "nothing to train: set data.asc.root, data.tag.root or data.sed.root (see train --help-config)");
-  }
-  return plans;
-}
 
 TrainerOptions trainer_options(const TrainConfig& c, const std::string& run) {
   TrainerOptions o{
@@ -98,6 +68,7 @@ ModelInfo model_info(const TrainConfig& config, const std::vector<TaskPlan>& pla
   ModelInfo info;
   info.architecture.version = static_cast<int>(config.model.version);
   info.architecture.divisor = config.width_divisor();
+  info.bn_stats = config.model.bn_stats;
   for (const Task task : kAllTasks) info.labels[task] = builtin_labels(task);
   for (const TaskPlan& plan : plans) info.labels[plan.source.task] = plan.source.dataset->labels[plan.source.task];
   info.architecture.classes_asc = info.labels.asc.size();
@@ -143,10 +114,65 @@ void freeze(Model& model, const TrainConfig& config, Console& console) {
   console.info(fmt::format("frozen: {} of {} parameters", frozen, all));
 }
 
+// `start`: of a run, from another model where the configuration says so; a resumed run reads its checkpoint instead.
+std::shared_ptr<Model> make_model(const TrainConfig& config, const std::vector<TaskPlan>& plans, bool start,
+                                  Environment& environment) {
+  auto model =
+      std::make_shared<Model>(Model::create(model_info(config, plans), config.train.seed, environment.backend()));
+  if (start && !config.init.empty()) take_over(*model, config, environment.console);
+  freeze(*model, config, environment.console);
+  return model;
+}
+
+// Runs from before there was a choice do not name it: they go on as they began, whatever the default.
+nlohmann::json with_bn_stats(nlohmann::json config, const Archive& checkpoint) {
+  const nlohmann::json::json_pointer key("/model/bn_stats");
+  if (config.is_object() && config.contains("model") && config["model"].is_object() && !config.contains(key)) {
+    config[key] = bn_stats_name(read_model_info(checkpoint).bn_stats);
+  }
+  return config;
+}
+
 void check_same_data(const Archive& checkpoint, const Model& model) {
   if (!(read_model_info(checkpoint).labels == model.info().labels)) {
     fail(ErrorKind::kData, checkpoint.path(), ": its classes are not those of the data sets any more; start a new run");
   }
+}
+
+// A fine-tuning of the paper starts from the joint model that its name says.
+void check_start(const TrainConfig& config, Console& console) {
+  if (config.preset.empty()) return;
+  const Preset& preset = find_preset(config.preset);
+  if (preset.kind != Preset::Kind::kTune) return;
+  if (config.init.empty()) {
+    fail(ErrorKind::kUsage, config.preset, " starts from a joint model: train ", preset.init_name(),
+         ", then give its best or last model with --init");
+  }
+  const nlohmann::json from = run_config(Archive::open(config.init).metadata());
+  const std::string origin = from.is_object() ? from.value("preset", nlohmann::json()).dump() : "null";
+  if (origin != "\"" + preset.init_name() + "\"") {
+    console.warn(fmt::format("{}: not from a run of {}, as its metadata say: the row is another one", config.init,
+                             preset.init_name()));
+  }
+}
+
+std::string preset_list() {
+  Table table({{.title = "preset", .align = Table::Align::kLeft},
+               {.title = "network"},
+               {.title = "mix-up"},
+               {.title = "asc"},
+               {.title = "tag"},
+               {.title = "sed"},
+               {.title = "starts from", .align = Table::Align::kLeft}});
+  for (const Preset& p : presets()) {
+    std::vector<std::string> cells = {p.name(), fmt::format("v{}", p.version), p.mixup ? "yes" : "no"};
+    for (const Task task : kAllTasks) {
+      cells.push_back(p.tasks.has(task) ? std::to_string(batch_size(p.batches, task)) : "-");
+    }
+    cells.emplace_back(p.kind == Preset::Kind::kTune ? p.init_name() : "drawn weights");
+    table.add(std::move(cells));
+  }
+  return "The rows of the paper's Tables 2 and 3 (numbers: examples of the task in a step):\n" + table.text();
 }
 
 /// Everything that `train` shows while it works.
@@ -169,11 +195,35 @@ class Display {
   Progress bar_;
 };
 
-int train(const Options& options, Environment& environment) {
+TrainConfig new_configuration(const Options& options, Console& console) {
+  TrainConfig config = load_config(options.config, options.set, options.preset);
+  if (!options.init.empty()) config.init = options.init;
+  check_start(config, console);
+  return config;
+}
+
+int dry_run(const Options& options, Environment& environment) {
+  const InterruptScope interrupt;
+  const TrainConfig config = new_configuration(options, environment.console);
+  const std::vector<TaskPlan> plans = list_tasks(config, environment);
+  const std::shared_ptr<Model> model = make_model(config, plans, true, environment);
+  const std::string text = dry_run_report(config, plans, *model, trainer_options(config, options.run), interrupt);
+  std::cout << text;
+  return kExitOk;
+}
+
+int train(Options options, Environment& environment) {
   if (options.help_config) {
     std::cout << config_help();
     return kExitOk;
   }
+  if (options.list_presets) {
+    std::cout << preset_list();
+    return kExitOk;
+  }
+  if (!options.bn_stats.empty()) options.set.push_back("model.bn_stats=" + options.bn_stats);
+  if (options.dry_run && !options.resume) return dry_run(options, environment);
+  if (options.dry_run) fail(ErrorKind::kUsage, "--dry-run is for a new run; leave --resume away");
   if (options.run.empty()) fail(ErrorKind::kUsage, "--run FOLDER is needed: where checkpoints and logs go");
   const InterruptScope interrupt;
   Console& console = environment.console;
@@ -182,13 +232,12 @@ int train(const Options& options, Environment& environment) {
   TrainConfig config;
   if (options.resume) {
     if (!fs::exists(last)) fail(ErrorKind::kIo, last, ": no checkpoint to resume from; leave --resume away to start");
-    if (!options.config.empty() || !options.init.empty()) {
-      fail(ErrorKind::kUsage, "--resume takes the configuration of the run; leave --config and --init away");
+    if (!options.config.empty() || !options.init.empty() || !options.preset.empty()) {
+      fail(ErrorKind::kUsage, "--resume takes the configuration of the run; leave --config, --preset and --init away");
     }
     checkpoint = Archive::open(last);
     const TrainState state = read_train_state(*checkpoint);
-    nlohmann::json resolved = state.config;
-    config = with_overrides(config_from_json(resolved, last), options.set);
+    config = with_overrides(config_from_json(with_bn_stats(state.config, *checkpoint), last), options.set);
     const std::string device = environment.backend()->name();
     if (state.threads != environment.threads || state.device != device) {
       console.warn(fmt::format("the run was on {} with {} threads, this is {} with {}: results may differ in rounding",
@@ -198,15 +247,11 @@ int train(const Options& options, Environment& environment) {
     if (fs::exists(last)) {
       fail(ErrorKind::kUsage, options.run, ": holds a run already; go on with --resume, or name another folder");
     }
-    config = load_config(options.config, options.set);
-    if (!options.init.empty()) config.init = options.init;
+    config = new_configuration(options, console);
   }
 
   const std::vector<TaskPlan> plans = open_tasks(config, environment);
-  const auto model =
-      std::make_shared<Model>(Model::create(model_info(config, plans), config.train.seed, environment.backend()));
-  if (!checkpoint && !config.init.empty()) take_over(*model, config, console);
-  freeze(*model, config, console);
+  const std::shared_ptr<Model> model = make_model(config, plans, !checkpoint, environment);
   std::error_code error;
   fs::create_directories(options.run, error);
   if (error) fail(ErrorKind::kIo, options.run, ": cannot be created: ", error.message());
@@ -250,12 +295,19 @@ void add_train(Program& program) {
   CLI::App& verb = program.add("train", "trains a network on one or more tasks",
                                [options](Environment& e) { return train(*options, e); });
   verb.add_option("-c,--config", options->config, "JSON file (comments allowed); without it the defaults");
+  verb.add_option("-p,--preset", options->preset, "experiment of the paper, below --config and --set (--list-presets)");
   verb.add_option("-s,--set", options->set, "KEY=VALUE over the file, as in --set train.lr=5e-4; several allowed");
   verb.add_option("-r,--run", options->run,
                   "folder for checkpoints (last, best_TASK), metrics.csv, log.jsonl, config.json");
   verb.add_option("--init", options->init,
                   "model to start from: tensors of equal name and shape are taken, rows of heads by class");
+  verb.add_option("--bn-stats", options->bn_stats,
+                  "shared, pooled or per-task: averages that batch norm evaluates with (model.bn_stats)");
   verb.add_flag("--resume", options->resume, "goes on from last.safetensors of the run folder, bit for bit");
+  verb.add_flag(
+      "--dry-run", options->dry_run,
+      "shows data, steps, memory and time, which a few steps on made-up batches tell; starts and writes nothing");
+  verb.add_flag("--list-presets", options->list_presets, "lists the experiments of the paper");
   verb.add_flag("--help-config", options->help_config, "lists every key of the configuration");
 }
 

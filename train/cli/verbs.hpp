@@ -16,6 +16,8 @@ void add_features(Program& program);
 void add_data(Program& program);
 void add_model(Program& program);
 void add_model_draw(Program& program, CLI::App& group);
+void add_model_recalibrate(Program& program, CLI::App& model);
+void add_table(Program& program);
 void add_verify(Program& program);
 
 }  // namespace dcase::cli

@@ -10,6 +10,7 @@
 #include "dcasenet/labels.hpp"
 #include "engine/files.hpp"
 #include "kernels/common/error.hpp"
+#include "train/data/csv.hpp"
 
 namespace dcase {
 namespace {
@@ -186,6 +187,8 @@ std::vector<Key> make_keys() {
   k.push_back(integer("model.version", model(&Model::version), 1, 3, "DcaseNet v1, v2 or v3"));
   k.push_back(
       choice("model.width", model(&Model::width), {"1", "1/2", "1/4", "1/8"}, "hidden widths against the paper's"));
+  k.push_back(word<BnStats>("model.bn_stats", model(&Model::bn_stats), kBnStatsWords,
+                            "averages that batch norm evaluates with"));
   for (const Task task : kAllTasks) add_task_keys(k, task);
   using R = ReaderOptions;
   k.push_back(word<Selection>("data.selection", reader(&R::selection), kSelectionWords,
@@ -208,6 +211,8 @@ std::vector<Key> make_keys() {
   k.push_back(folds("data.test_folds", reader(&R::test_folds), "manifest: folds that are reported"));
   k.push_back(
       boolean("data.allow_outside", reader(&R::allow_outside), "manifest: recordings may lie outside its folder"));
+  k.push_back(text("train.tasks", train(&Train::tasks),
+                   "tasks to train, as asc+tag, whatever roots are set; \"\": every task with a root"));
   k.push_back({"train.seed", "of initial weights, order, crops, mix-up and dropout",
                [](TrainConfig& c, const json& v) {
                  if (!v.is_number_integer() || (!v.is_number_unsigned() && v.get<std::int64_t>() < 0)) {
@@ -242,6 +247,9 @@ std::vector<Key> make_keys() {
       real("eval.threshold", in(&C::eval, &Eval::threshold), 0, 1, "sound events: active above, for validation"));
   k.push_back(text(
       "init", [](TrainConfig& c) -> std::string& { return c.init; }, "model to start from; \"\": drawn"));
+  k.push_back(text(
+      "preset", [](TrainConfig& c) -> std::string& { return c.preset; },
+      "experiment of the paper that everything else goes over (train --list-presets)"));
   return k;
 }
 
@@ -288,8 +296,19 @@ void apply(TrainConfig& config, const json& value, const std::string& path, cons
   }
 }
 
+TaskSet parse_task_set(const std::string& text) {
+  TaskSet tasks;
+  for (const std::string& name : split_list(text, '+')) tasks = tasks | parse_task(name);
+  return tasks;
+}
+
 // Keys whose values only make sense together.
 void check(const TrainConfig& c, const std::string& origin) {
+  try {
+    static_cast<void>(parse_task_set(c.train.tasks));
+  } catch (const Error& error) {
+    fail(ErrorKind::kUsage, origin, ": train.tasks: ", error.what());
+  }
   if (c.train.lr_min > c.train.lr && c.train.restart_steps > 0) {
     fail(ErrorKind::kUsage, origin, ": train.lr_min ", c.train.lr_min, " is above train.lr ", c.train.lr);
   }
@@ -342,6 +361,10 @@ const TaskConfig& TrainConfig::task(Task t) const {
 
 std::int64_t TrainConfig::width_divisor() const { return model.width == "1" ? 1 : model.width.back() - '0'; }
 
+bool TrainConfig::trains(Task t) const {
+  return !task(t).root.empty() && (train.tasks.empty() || parse_task_set(train.tasks).has(t));
+}
+
 TrainConfig with_overrides(TrainConfig config, const std::vector<std::string>& overrides) {
   for (const std::string& text : overrides) {
     const std::size_t equals = text.find('=');
@@ -349,6 +372,7 @@ TrainConfig with_overrides(TrainConfig config, const std::vector<std::string>& o
       fail(ErrorKind::kUsage, "--set ", in_quotes(text), ": KEY=VALUE is needed, as in --set train.lr=5e-4");
     }
     const std::string name = text.substr(0, equals);
+    if (name == "preset") fail(ErrorKind::kUsage, "--set preset: a preset stands below all else; use --preset");
     const Key& key = find_key(name, "--set");
     apply(config, override_value(text.substr(equals + 1), key.get(config)), name, "--set");
   }
@@ -356,19 +380,27 @@ TrainConfig with_overrides(TrainConfig config, const std::vector<std::string>& o
   return config;
 }
 
-TrainConfig load_config(const std::string& file, const std::vector<std::string>& overrides) {
-  TrainConfig config;
+TrainConfig load_config(const std::string& file, const std::vector<std::string>& overrides, const std::string& preset) {
+  json content = json::object();
   if (!file.empty()) {
     constexpr std::uint64_t kLimit = std::uint64_t{16} << 20U;
-    const std::string content = read_file(file, kLimit);
-    config = config_from_json(parse_unique(content, file), file);
+    content = parse_unique(read_file(file, kLimit), file);
   }
-  return with_overrides(std::move(config), overrides);
+  if (!preset.empty() && content.is_object()) {
+    if (content.contains("preset") && content["preset"] != preset) {
+      fail(ErrorKind::kUsage, "--preset ", preset, ": ", file, " has the preset ", content["preset"].dump());
+    }
+    content["preset"] = preset;
+  }
+  return with_overrides(config_from_json(content, file.empty() ? "configuration" : file), overrides);
 }
 
 TrainConfig config_from_json(const json& value, const std::string& origin) {
   if (!value.is_object()) fail(ErrorKind::kUsage, origin, ": the configuration is no JSON object");
   TrainConfig config;
+  if (const auto preset = value.find("preset"); preset != value.end() && preset->is_string() && *preset != "") {
+    config = preset_config(find_preset(preset->get<std::string>()));
+  }
   apply(config, value, "", origin);
   check(config, origin);
   return config;

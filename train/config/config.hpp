@@ -17,7 +17,9 @@
 
 #include <nlohmann/json.hpp>
 
+#include "dcasenet/bn_stats.hpp"
 #include "dcasenet/task.hpp"
+#include "train/config/presets.hpp"
 #include "train/data/open_dataset.hpp"
 
 namespace dcase {
@@ -35,6 +37,7 @@ struct TrainConfig {
   struct {
     std::int64_t version = 3;
     std::string width = "1";  ///< 1, 1/2, 1/4, 1/8
+    BnStats bn_stats = BnStats::kPerTask;
   } model;
 
   struct {
@@ -48,6 +51,7 @@ struct TrainConfig {
   } data;
 
   struct {
+    std::string tasks;  ///< "asc+tag": these alone, whatever roots are set; "": every task with a root
     std::uint64_t seed = 0;
     std::int64_t steps = 80000;
     std::int64_t epoch_steps = 500;
@@ -73,16 +77,27 @@ struct TrainConfig {
     double threshold = 0.5;  ///< of sound events, for the selection on the validation part
   } eval;
 
-  std::string init;  ///< model to start from; "": drawn
+  std::string init;    ///< model to start from; "": drawn
+  std::string preset;  ///< experiment of the paper that the configuration began with (presets.hpp); "": none
 
+  /// Whether the run trains the task: its root is set, and train.tasks does not leave it out.
+  [[nodiscard]] bool trains(Task task) const;
   [[nodiscard]] TaskConfig& task(Task task);
   [[nodiscard]] const TaskConfig& task(Task task) const;
   /// The divisor of model.width.
   [[nodiscard]] std::int64_t width_divisor() const;
 };
 
-/// The file (empty: defaults alone), then `overrides` "a.b=value" in order. Throws Error(kUsage), kIo for the file.
-[[nodiscard]] TrainConfig load_config(const std::string& file, const std::vector<std::string>& overrides);
+/// A preset's configuration. Its data sets have no roots, a fine-tuning no model to start from.
+[[nodiscard]] TrainConfig preset_config(const Preset& preset);
+/// "model.width=1/8", ...: where a configuration that began with a preset departs from it in what decides the result.
+/// Roots, seed, starting model, caches and intervals of logs and checkpoints do not count.
+[[nodiscard]] std::vector<std::string> preset_changes(const TrainConfig& config);
+
+/// The preset (empty: defaults), over it the file (empty: none), over it `overrides` "a.b=value" in order. A file may
+/// name its preset itself: "preset". Throws Error(kUsage), kIo for the file.
+[[nodiscard]] TrainConfig load_config(const std::string& file, const std::vector<std::string>& overrides,
+                                      const std::string& preset = "");
 /// Overrides on top of a configuration.
 [[nodiscard]] TrainConfig with_overrides(TrainConfig config, const std::vector<std::string>& overrides);
 /// From a resolved configuration, as `to_json` wrote it.
