@@ -1,59 +1,18 @@
-/// dcasenet model: what a model file is, and the bare network on given features.
+/// dcasenet model: its verbs, and the bare network on given features.
 
 #include <fmt/format.h>
 
-#include <algorithm>
-#include <iostream>
 #include <memory>
-#include <nlohmann/json.hpp>
 #include <string>
 
 #include "dcasenet/session.hpp"
 #include "train/cli/app.hpp"
 #include "train/cli/exit_codes.hpp"
+#include "train/cli/model_verbs.hpp"
 #include "train/cli/verbs.hpp"
 
 namespace dcase::cli {
 namespace {
-
-struct InfoOptions {
-  std::string file;
-  bool json = false;
-};
-
-int info(const InfoOptions& options) {
-  const Archive archive = Archive::open(options.file);
-  const Model model = Model::load(archive);
-  const Architecture& a = model.info().architecture;
-  const bool checkpoint = archive.metadata().contains("dcasenet.train");
-  nlohmann::ordered_json j = {{"file", options.file},
-                              {"version", a.version},
-                              {"width", a.divisor == 1 ? "1" : fmt::format("1/{}", a.divisor)},
-                              {"parameters", model.parameters().parameter_count()},
-                              {"checkpoint", checkpoint},
-                              {"sample_rate", model.info().front_end.sample_rate}};
-  for (const Task task : kAllTasks) j["classes"][task_name(task)] = model.info().labels[task].names();
-  if (checkpoint) {
-    const auto train = nlohmann::json::parse(archive.metadata().at("dcasenet.train"), nullptr, false);
-    if (train.is_object()) {
-      j["step"] = train.value("step", std::int64_t{0});
-      j["best"] = train.value("best", nlohmann::json::object());
-    }
-  }
-  if (options.json) {
-    std::cout << j.dump(2) << "\n";
-    return kExitOk;
-  }
-  fmt::print("{}\n  DcaseNet v{}, width {}, {} parameters{}\n", options.file, a.version, j["width"].get<std::string>(),
-             model.parameters().parameter_count(),
-             checkpoint ? fmt::format(", checkpoint of step {}", j.value("step", std::int64_t{0})) : "");
-  for (const Task task : kAllTasks) {
-    fmt::print("  {} classes ({}):", task_name(task), a.classes(task));
-    for (const std::string& name : model.info().labels[task].names()) fmt::print(" {}", name);
-    fmt::print("\n");
-  }
-  return kExitOk;
-}
 
 struct ForwardOptions {
   std::string model, input, output;
@@ -89,12 +48,9 @@ int forward(const ForwardOptions& options, Environment& environment) {
 }  // namespace
 
 void add_model(Program& program) {
-  CLI::App& group = program.add_group("model", "model files: info, forward");
-  auto i = std::make_shared<InfoOptions>();
-  CLI::App& info_verb = program.add(group, "info", "architecture, classes and origin of a model file",
-                                    [i](Environment&) { return info(*i); });
-  info_verb.add_option("FILE", i->file, "model or checkpoint (.safetensors)")->required();
-  info_verb.add_flag("--json", i->json, "as JSON");
+  CLI::App& group = program.add_group("model", "model files: info, convert, forward");
+  add_model_info(program, group);
+  add_model_convert(program, group);
 
   auto f = std::make_shared<ForwardOptions>();
   CLI::App& forward_verb = program.add(group, "forward", "the network on given log-mel tensors",

@@ -8,6 +8,7 @@
 #include <string>
 #include <vector>
 
+#include "dcasenet/weights/weights.hpp"
 #include "engine/files.hpp"
 #include "train/cli/app.hpp"
 #include "train/cli/evaluation_report.hpp"
@@ -110,7 +111,7 @@ std::shared_ptr<Model> make_model(const TrainConfig& config, const std::vector<T
   auto model =
       std::make_shared<Model>(Model::create(model_info(config, plans), config.train.seed, environment.backend()));
   if (config.init.empty()) return model;
-  const std::vector<std::string> drawn = model->read_matching(Archive::open(config.init), config.train.seed);
+  const std::vector<std::string> drawn = model->read_matching(open_weights(config.init).archive, config.train.seed);
   const std::size_t all = model->parameters().entries().size();
   console.info(fmt::format("init: {} of {} tensors taken from {}", all - drawn.size(), all, config.init));
   for (const std::string& name : drawn) console.info("init: drawn afresh: " + name);
