@@ -138,6 +138,34 @@ TEST_CASE("program: model convert takes PyTorch files in and gives them out", "[
   CHECK_FALSE(std::filesystem::exists(folder / "x.pt"));
 }
 
+TEST_CASE("program: model diff says what differs and ends as diff does", "[program]") {
+  const test::TemporaryFolder folder;
+  const std::string a = write_model(folder);
+  CHECK(run(folder, {"model", "convert", a, folder / "b.pt"}).code == 0);
+  const test::Finished same = run(folder, {"model", "diff", a, folder / "b.pt"});
+  CHECK(same.code == 0);
+  CHECK_THAT(same.output, Catch::Contains("136 tensors agree exactly"));
+
+  Model model = Model::load(a);
+  const Tensor bias = model.parameters().find("fc_ASC.bias")->parameter->value();
+  std::vector<float> values = bias.to_vector();
+  values[3] += 0.5F;
+  bias.copy_from(values);
+  model.info().metadata["note"] = "changed";
+  model.save(folder / "c.safetensors");
+  const test::Finished other = run(folder, {"model", "diff", a, folder / "c.safetensors", "--json"});
+  CHECK(other.code == 1);
+  const auto j = nlohmann::json::parse(other.output);
+  REQUIRE(j["values"].size() == 1);
+  CHECK(j["values"][0]["name"] == "fc_ASC.bias");
+  CHECK(j["values"][0]["max_abs"].get<double>() == Approx(0.5));
+  CHECK(j["metadata"][0]["what"] == "only in B");
+  CHECK_THAT(run(folder, {"model", "diff", a, folder / "c.safetensors", "--tolerance", "1"}).output,
+             Catch::Contains("136 tensors agree within 1") && Catch::Contains("note: only in B"));
+  CHECK(run(folder, {"model", "diff", a, folder / "nothing.pt"}).code == 4);
+  CHECK(run(folder, {"model", "diff", a, a, "--tolerance", "-1"}).code == 2);
+}
+
 TEST_CASE("program: eval reports a manifest's test part and refuses a model of other classes", "[program]") {
   const test::TemporaryFolder folder;
   const std::string manifest = test::write_manifest(folder.path());
