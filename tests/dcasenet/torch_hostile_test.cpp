@@ -2,6 +2,7 @@
 
 #include <array>
 #include <cstring>
+#include <filesystem>
 #include <fstream>
 
 #include "dcasenet/weights/weights.hpp"
@@ -238,13 +239,15 @@ TEST_CASE("hostile torch files: the zip container", "[torch]") {
 
 TEST_CASE("hostile torch files: cut short at every byte", "[torch]") {
   const TemporaryFolder folder;
+  const std::string path = folder / "case.pt";
   for (const char* name : {"types", "types_stream", "views_stream", "nested_stream"}) {
-    const std::string whole = golden_file(name);
-    CHECK(verdict(folder, whole).empty());
-    std::size_t taken = 0;
-    for (std::size_t size = 0; size < whole.size(); ++size)
-      taken += verdict(folder, whole.substr(0, size)).empty() ? 1 : 0;
-    CHECK(taken == 0);
+    std::filesystem::copy_file(test::golden(concat("pt/", name, ".pt")), path,
+                               std::filesystem::copy_options::overwrite_existing);
+    CHECK_NOTHROW(open_weights(path));
+    for (std::uintmax_t size = std::filesystem::file_size(path); size-- > 0;) {
+      std::filesystem::resize_file(path, size);  // quicker than writing it anew
+      CHECK_THROWS_AS(open_weights(path), Error);
+    }
   }
 }
 

@@ -13,7 +13,7 @@ import tempfile
 
 import torch
 
-from write_pt import v3_shapes
+from v3_shapes import v3_shapes
 
 
 def main(program):

@@ -166,6 +166,19 @@ TEST_CASE("program: model diff says what differs and ends as diff does", "[progr
   CHECK(run(folder, {"model", "diff", a, a, "--tolerance", "-1"}).code == 2);
 }
 
+TEST_CASE("program: model export writes ONNX", "[program]") {
+  const test::TemporaryFolder folder;
+  const std::string model = write_model(folder);
+  const test::Finished network = run(folder, {"model", "export", model, folder / "n.onnx"});
+  INFO(network.errors);
+  CHECK(network.code == 0);
+  CHECK(run(folder, {"model", "export", model, folder / "p.onnx", "--part", "pipeline", "--opset", "13"}).code == 0);
+  CHECK(std::filesystem::file_size(folder / "p.onnx") > std::filesystem::file_size(folder / "n.onnx") + 7'000'000);
+  CHECK(run(folder, {"model", "export", model, folder / "n.txt"}).code == 2);
+  CHECK(run(folder, {"model", "export", model, folder / "n.onnx", "--opset", "18"}).code == 2);
+  CHECK(run(folder, {"model", "export", model, folder / "n.onnx", "--part", "trunk"}).code == 2);
+}
+
 TEST_CASE("program: eval reports a manifest's test part and refuses a model of other classes", "[program]") {
   const test::TemporaryFolder folder;
   const std::string manifest = test::write_manifest(folder.path());

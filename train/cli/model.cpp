@@ -48,10 +48,11 @@ int forward(const ForwardOptions& options, Environment& environment) {
 }  // namespace
 
 void add_model(Program& program) {
-  CLI::App& group = program.add_group("model", "model files: info, convert, diff, forward");
+  CLI::App& group = program.add_group("model", "model files: info, convert, diff, export, forward");
   add_model_info(program, group);
   add_model_convert(program, group);
   add_model_diff(program, group);
+  add_model_export(program, group);
 
   auto f = std::make_shared<ForwardOptions>();
   CLI::App& forward_verb = program.add(group, "forward", "the network on given log-mel tensors",

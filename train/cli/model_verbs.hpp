@@ -12,5 +12,6 @@ class Program;
 void add_model_info(Program& program, CLI::App& group);
 void add_model_convert(Program& program, CLI::App& group);
 void add_model_diff(Program& program, CLI::App& group);
+void add_model_export(Program& program, CLI::App& group);
 
 }  // namespace dcase::cli
