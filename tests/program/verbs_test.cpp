@@ -162,6 +162,7 @@ TEST_CASE("program: model diff says what differs and ends as diff does", "[progr
   CHECK(j["metadata"][0]["what"] == "only in B");
   CHECK_THAT(run(folder, {"model", "diff", a, folder / "c.safetensors", "--tolerance", "1"}).output,
              Catch::Contains("136 tensors agree within 1") && Catch::Contains("note: only in B"));
+  CHECK(run(folder, {"model", "diff", a, folder / "c.safetensors", "--tolerance", "1", "--tensors-only"}).code == 0);
   CHECK(run(folder, {"model", "diff", a, folder / "nothing.pt"}).code == 4);
   CHECK(run(folder, {"model", "diff", a, a, "--tolerance", "-1"}).code == 2);
 }

@@ -22,6 +22,7 @@ struct Options {
   std::string a, b;
   double tolerance = 0;
   bool json = false;
+  bool tensors_only = false;
 };
 
 const char* presence(const MetadataDifference& m) { return !m.in_b ? "only in A" : !m.in_a ? "only in B" : "differs"; }
@@ -71,7 +72,8 @@ int diff(const Options& options, Environment& environment) {
   for (const Weights* w : {&a, &b}) {
     for (const std::string& note : w->notes) environment.console.info(w->archive.path() + ": " + note);
   }
-  const WeightsDifference d = compare(a.archive, b.archive, options.tolerance);
+  WeightsDifference d = compare(a.archive, b.archive, options.tolerance);
+  if (options.tensors_only) d.metadata.clear();
   if (options.json) {
     print_json(options, d);
   } else {
@@ -90,6 +92,7 @@ void add_model_diff(Program& program, CLI::App& group) {
   verb.add_option("B", o->b, "the other one")->required();
   verb.add_option("--tolerance", o->tolerance, "largest |a - b| that counts as equal (default 0)")
       ->check(CLI::NonNegativeNumber);
+  verb.add_flag("--tensors-only", o->tensors_only, "leave metadata out, which a bare state_dict does not have");
   verb.add_flag("--json", o->json, "as JSON");
 }
 
