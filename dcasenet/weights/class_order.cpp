@@ -21,10 +21,10 @@ void move_rows(const Tensor& tensor, const std::vector<std::int32_t>& to) {
 
 }  // namespace
 
-bool set_scene_classes(Model& model, const LabelSet& stored) {
+bool set_scene_classes(Model& model, const LabelSet& stored, const std::string& origin) {
   const std::int64_t classes = model.info().architecture.classes_asc;
   if (stored.size() != classes) {
-    fail(ErrorKind::kData, "the list has ", stored.size(), " scenes, the model ", classes);
+    fail(ErrorKind::kData, origin, ": names ", stored.size(), " scenes, the model has ", classes);
   }
   const LabelSet& builtin = builtin_labels(Task::kAsc);
   std::vector<std::int32_t> to;

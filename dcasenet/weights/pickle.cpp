@@ -1,13 +1,12 @@
 #include "dcasenet/weights/pickle.hpp"
 
 #include <algorithm>
-#include <bit>
-#include <cstring>
 #include <limits>
 #include <utility>
 
 #include "dcasenet/labels.hpp"
 #include "dcasenet/weights/pickle_codes.hpp"
+#include "dcasenet/weights/pickle_input.hpp"
 #include "kernels/common/error.hpp"
 
 namespace dcase {
@@ -45,15 +44,14 @@ constexpr FunctionRow kFunctions[] = {
     {"torch", "BoolStorage", Function::kStorageType, DType::kBool},
 };
 
-class Machine {
+class Machine : private PickleInput {
  public:
-  Machine(std::span<const std::byte> bytes, const std::string& where) : bytes_(bytes), where_(where) {}
+  using PickleInput::PickleInput;
 
   Pickle run() {
     for (std::int64_t count = 0; count < kMaxInstructions; ++count) {
-      instruction_ = at_;
-      if (step(static_cast<Op>(u8()))) {
-        out_.size = at_;
+      if (step(static_cast<Op>(next_instruction()))) {
+        out_.size = position();
         return std::move(out_);
       }
     }
@@ -61,56 +59,6 @@ class Machine {
   }
 
  private:
-  template <class... Parts>
-  [[noreturn]] void refuse(const Parts&... parts) const {
-    fail(ErrorKind::kData, where_, ": the pickle is damaged or no dictionary of tensors, at byte ", instruction_, ": ",
-         parts...);
-  }
-
-  // ---- bytes
-
-  std::span<const std::byte> take(std::uint64_t count) {
-    if (count > bytes_.size() - at_) refuse("the file ends too soon");
-    const auto part = bytes_.subspan(at_, static_cast<std::size_t>(count));
-    at_ += static_cast<std::size_t>(count);
-    return part;
-  }
-  template <class T>
-  T number() {
-    T value;
-    std::memcpy(&value, take(sizeof value).data(), sizeof value);
-    return value;
-  }
-  std::uint8_t u8() { return number<std::uint8_t>(); }
-  std::string text(std::uint64_t count) {
-    const auto part = take(count);
-    return {reinterpret_cast<const char*>(part.data()), part.size()};
-  }
-  std::string line() {
-    const auto rest = bytes_.subspan(at_);
-    const auto end = std::find(rest.begin(), rest.end(), std::byte{'\n'});
-    if (end == rest.end()) refuse("the file ends too soon");
-    std::string value = text(static_cast<std::uint64_t>(end - rest.begin()));
-    take(1);
-    return value;
-  }
-  // Little-endian two's complement of any length; Python writes integers beyond 32 bits so.
-  std::int64_t long_integer(std::uint64_t count) {
-    if (count > sizeof(std::int64_t)) refuse("an integer of ", count, " bytes");
-    const auto part = take(count);
-    std::uint64_t value = 0;
-    for (std::size_t i = 0; i < part.size(); ++i) value |= std::to_integer<std::uint64_t>(part[i]) << (8 * i);
-    const bool negative = !part.empty() && (std::to_integer<unsigned>(part.back()) & 0x80U) != 0;
-    if (negative && part.size() < 8) value |= ~std::uint64_t{0} << (8 * part.size());
-    return std::bit_cast<std::int64_t>(value);
-  }
-  double real() {  // big-endian, alone in this format
-    const auto value = number<std::uint64_t>();
-    return std::bit_cast<double>(__builtin_bswap64(value));
-  }
-
-  // ---- stack
-
   ObjectId make(PickleObject object) {
     out_.objects.push_back(std::move(object));
     return static_cast<ObjectId>(out_.objects.size() - 1);
@@ -175,8 +123,8 @@ class Machine {
         return;
       }
     }
-    fail(ErrorKind::kData, where_, ": the file asks for ", in_quotes(concat(module, ".", name)), " (byte ",
-         instruction_, "); only tensors in dictionaries are read, and nothing is executed. ",
+    fail(ErrorKind::kData, where(), ": the file asks for ", in_quotes(concat(module, ".", name)), " (byte ",
+         instruction(), "); only tensors in dictionaries are read, and nothing is executed. ",
          "A file that you trust can be saved anew in Python: torch.save(model.state_dict(), PATH)");
   }
   const FunctionRow& function(ObjectId id) const {
@@ -339,10 +287,15 @@ class Machine {
         push_integer(number<std::uint16_t>());
         break;
       case Op::kLong1:
-        push_integer(long_integer(u8()));
+        if (const std::uint8_t size = u8(); size <= sizeof(std::int64_t)) {
+          push_integer(long_integer(size));
+        } else {  // the seed of a generator, say; no size of a tensor
+          take(size);
+          push({.kind = Kind::kReal});
+        }
         break;
       case Op::kBinFloat:
-        real();  // learning rates and the like: no part of a tensor
+        take(sizeof(double));  // learning rates and the like: no part of a tensor
         push({.kind = Kind::kReal});
         break;
       case Op::kShortBinString:
@@ -424,10 +377,6 @@ class Machine {
     return false;
   }
 
-  std::span<const std::byte> bytes_;
-  const std::string& where_;
-  std::size_t at_ = 0;
-  std::size_t instruction_ = 0;  // where the present one begins
   std::vector<ObjectId> stack_;
   std::unordered_map<std::uint32_t, ObjectId> memo_;
   std::unordered_map<std::string, std::size_t> storage_by_key_;

@@ -35,7 +35,7 @@ struct PickleObject {
     kNone,
     kBool,
     kInteger,
-    kReal,
+    kReal,  ///< or an integer beyond 64 bits; the value is not kept
     kText,
     kTuple,
     kList,

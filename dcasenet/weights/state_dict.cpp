@@ -73,7 +73,8 @@ class Search {
       std::string name = key.kind == Kind::kInteger ? std::to_string(key.integer) : key.text;
       const bool printable = std::none_of(name.begin(), name.end(),
                                           [](char b) { return static_cast<unsigned char>(b) < 0x20 || b == 0x7f; });
-      if (name.empty() || name.size() > kLongestName || !printable || !is_utf8(name)) {
+      const bool usable = !name.empty() && name.size() <= kLongestName && printable && is_utf8(name);
+      if (!usable || name == "__metadata__") {  // which has a meaning of its own in safetensors
         fail(ErrorKind::kData, "'", path_, "': a tensor is called ", in_quotes(name), "; a name is 1 to ", kLongestName,
              " bytes of UTF-8 without control characters");
       }

@@ -139,12 +139,12 @@ TEST_CASE("torch: scenes in another order are moved with their names", "[torch]"
                               w.begin() + static_cast<std::ptrdiff_t>((i + 1) * width));
   };
   const LabelSet& builtin = builtin_labels(Task::kAsc);
-  CHECK_FALSE(set_scene_classes(model, builtin));
+  CHECK_FALSE(set_scene_classes(model, builtin, "list"));
   CHECK(model.parameters().find("fc_ASC.weight")->parameter->value().to_vector() == weight);
 
   std::vector<std::string> names = builtin.names();
   std::rotate(names.begin(), names.begin() + 3, names.end());
-  CHECK(set_scene_classes(model, LabelSet(names)));
+  CHECK(set_scene_classes(model, LabelSet(names), "list"));
   CHECK(model.info().labels.asc == builtin);
   const std::vector<float> moved = model.parameters().find("fc_ASC.weight")->parameter->value().to_vector();
   for (std::size_t i = 0; i < names.size(); ++i) {
@@ -152,11 +152,12 @@ TEST_CASE("torch: scenes in another order are moved with their names", "[torch]"
   }
 
   names[0] = "beach";
-  CHECK_FALSE(set_scene_classes(model, LabelSet(names)));
+  CHECK_FALSE(set_scene_classes(model, LabelSet(names), "list"));
   CHECK(model.info().labels.asc.names() == names);
   CHECK(model.parameters().find("fc_ASC.weight")->parameter->value().to_vector() == moved);
   names.pop_back();
-  CHECK_THROWS_WITH(set_scene_classes(model, LabelSet(names)), Catch::Contains("9 scenes, the model 10"));
+  CHECK_THROWS_WITH(set_scene_classes(model, LabelSet(names), "list"),
+                    Catch::Contains("list: names 9 scenes, the model has 10"));
 }
 
 }  // namespace dcase

@@ -150,7 +150,7 @@ TEST_CASE("hostile torch files: sizes are checked before anything is allocated",
   refused(dict("w", vector(-4)), "a storage of");
   refused(dict("w", vector(1000)), "the pickle states 1000");
   refused("X" + le(~std::uint32_t{0}) + "abc", "ends too soon");
-  refused("\x8a\xff" + std::string(255, '\1'), "an integer of 255 bytes");
+  refused(dict("w", tensor(4, 0, "\x8a\xff" + std::string(255, '\1'), integer(1))), "of another type");
   refused("(" + text("storage") + global("torch", "FloatStorage") + text("../../etc/passwd") + text("cpu") +
               integer(4) + "tQ",
           "a storage is called");
@@ -188,7 +188,7 @@ TEST_CASE("hostile torch files: names of tensors", "[torch]") {
   const TemporaryFolder folder;
   const auto twice = "}(" + text("w") + vector(4) + text("w") + vector(4) + "u";
   CHECK_THAT(verdict(folder, stream(twice)), Catch::Contains("'w' appears twice"));
-  for (const std::string& name : {""s, "a\nb"s, "\xff"s, std::string(257, 'n')}) {
+  for (const std::string& name : {""s, "a\nb"s, "\xff"s, "__metadata__"s, std::string(257, 'n')}) {
     CHECK_THAT(verdict(folder, stream(dict(name, vector(4)))), Catch::Contains("a tensor is called"));
   }
   // An OrderedDict as Python 2 pickled it is no attack.

@@ -3,6 +3,7 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <functional>
 #include <memory>
 #include <string>
 
@@ -45,7 +46,7 @@ void name_scenes(const Options& options, Model& model, Console& console) {
   const bool published =
       options.asc_labels.empty() || options.asc_labels == "meta-order" || options.asc_labels == "alphabetical";
   if (!published) {
-    const bool moved = set_scene_classes(model, read_scene_list(options.asc_labels));
+    const bool moved = set_scene_classes(model, read_scene_list(options.asc_labels), options.asc_labels);
     console.info(fmt::format("scenes: named by {}{}", options.asc_labels,
                              moved ? "; the classifier's rows were moved into alphabetical order" : ""));
     return;
@@ -75,8 +76,8 @@ int convert(const Options& options, Environment& environment) {
   } else if (!options.asc_labels.empty()) {
     fail(ErrorKind::kUsage, options.input, ": names its scenes itself; --asc-labels is for files that do not");
   }
-  const auto is_float = [](const TensorInfo& t) { return t.dtype == DType::kF32 || t.dtype == DType::kI64; };
-  const auto other = std::count_if(in.archive.tensors().begin(), in.archive.tensors().end(), std::not_fn(is_float));
+  const auto keeps_type = [](const TensorInfo& t) { return t.dtype == DType::kF32 || t.dtype == DType::kI64; };
+  const auto other = std::count_if(in.archive.tensors().begin(), in.archive.tensors().end(), std::not_fn(keeps_type));
   if (other > 0) console.info(fmt::format("{} tensors are stored in another precision and become F32", other));
   const auto of_training = [](const TensorInfo& t) { return t.name.starts_with("train."); };
   if (std::any_of(in.archive.tensors().begin(), in.archive.tensors().end(), of_training)) {
