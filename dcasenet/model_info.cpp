@@ -46,22 +46,28 @@ Architecture architecture_from_json(const Archive& archive, const std::string& t
 
 // Sizes from the shapes of the released names.
 Architecture architecture_from_shapes(const Archive& archive) {
-  const auto rows = [&](const char* name, std::size_t rank) {
+  const auto rows = [&](const std::string& name, std::size_t rank) {
     const TensorInfo* tensor = archive.find(name);
     if (tensor == nullptr || tensor->shape.size() != rank || tensor->shape[0] < 1) {
-      fail(ErrorKind::kData, archive.path(), ": not a DcaseNet v3 model: there is no usable tensor ", name);
+      fail(ErrorKind::kData, archive.path(), ": not a DcaseNet model: there is no usable tensor ", name);
     }
     return tensor->shape[0];
   };
+  const auto head = [&](Task task) { return rows(concat(head_of(task), ".weight"), 2); };
   const std::int64_t width = rows("conv_block1.conv1.weight", 4);
   if (width > 64 || 64 % width != 0) {
     fail(ErrorKind::kData, archive.path(), ": conv_block1 has ", width, " channels, no known width of DcaseNet");
   }
-  return {.version = 3,
+  const int version = version_by_names(archive);
+  if (version == 0) {
+    fail(ErrorKind::kData, archive.path(),
+         ": not a DcaseNet model: there is neither conv_block4_1 (v3) nor conv_block4 (v1, v2)");
+  }
+  return {.version = version,
           .divisor = 64 / width,
-          .classes_asc = rows("fc_ASC.weight", 2),
-          .classes_tag = rows("layer_TAG.6.weight", 2),
-          .classes_sed = rows("event_fc.weight", 2)};
+          .classes_asc = head(Task::kAsc),
+          .classes_tag = head(Task::kTag),
+          .classes_sed = head(Task::kSed)};
 }
 
 LabelSet labels_for(const Archive& archive, Task task, const json* lists, std::int64_t classes) {
@@ -104,6 +110,13 @@ MelParameters front_end_from_json(const Archive& archive, const std::string& tex
 }
 
 }  // namespace
+
+int version_by_names(const Archive& archive, const std::string& prefix) {
+  const auto has = [&](const char* name) { return archive.contains(prefix + name); };
+  if (has("conv_block4_1.conv1.weight")) return 3;
+  if (!has("conv_block4.conv1.weight")) return 0;
+  return has("layer_SED.0.weight") ? 2 : 1;
+}
 
 ModelInfo read_model_info(const Archive& archive) {
   ModelInfo info;

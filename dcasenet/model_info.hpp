@@ -5,7 +5,8 @@
 
 namespace dcase {
 
-inline constexpr std::int64_t kMaxClasses = 100000;
+/// Which DcaseNet the tensors' names are of, each behind `prefix`: 1, 2 or 3; 0 where they are of none.
+[[nodiscard]] int version_by_names(const Archive& archive, const std::string& prefix = "");
 
 void write_model_info(const ModelInfo& info, ArchiveWriter& writer);
 

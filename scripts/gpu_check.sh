@@ -108,7 +108,7 @@ if ((emulated)); then
   step "reference values of the operators" "$dcasenet" verify --device cuda "$golden/ops.safetensors"
 else
   step "tests" "$tests"
-  step "reference values" "$dcasenet" verify --device cuda "$golden"/{ops,mel,v3_r8,v3_full}.safetensors
+  step "reference values" "$dcasenet" verify --device cuda "$golden"/{ops,mel,v1_r8,v2_r8,v3_r8,v1_full,v2_full,v3_full}.safetensors
 fi
 step "three trainings with the same bytes" training_repeats
 if ((emulated)); then  # the test of the benchmark runs all of it

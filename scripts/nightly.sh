@@ -21,7 +21,7 @@ done
 for schedule in "forward, copies late" "reverse, copies early" "random 17, copies random"; do
   for streams in eager 5; do
     try "reference values: $schedule, streams $streams" env DCASE_EMULATED_SCHEDULE="$schedule" \
-      DCASE_EMULATED_STREAMS="$streams" build/release/bin/dcasenet-emulated verify --device cuda tests/golden/{ops,v3_r8}.safetensors
+      DCASE_EMULATED_STREAMS="$streams" build/release/bin/dcasenet-emulated verify --device cuda tests/golden/{ops,v1_r8,v2_r8,v3_r8}.safetensors
   done
 done
 

@@ -23,10 +23,12 @@ std::string text_of(const std::string& path) { return read_file(path); }
 }  // namespace
 
 TEST_CASE("trainer: three tasks are learned together", "[trainer]") {
+  const int version = GENERATE(1, 2, 3);
+  INFO("v" << version);
   const test::TemporaryFolder folder;
-  const auto tasks = test::plans(test::write_manifest(folder.path()), 4, 60);
-  const auto model = test::model_for(tasks);
-  Trainer trainer(model, tasks, options(folder.path(), 25));
+  const auto tasks = test::plans(test::write_manifest(folder.path()), 4, 120);
+  const auto model = test::model_for(tasks, 1, version);
+  Trainer trainer(model, tasks, options(folder.path(), 30));
   std::vector<double> losses;
   std::vector<Evaluation> last;
   const TrainOutcome outcome =
@@ -35,7 +37,7 @@ TEST_CASE("trainer: three tasks are learned together", "[trainer]") {
                    .evaluation_progress = {},
                    .stop = {}});
   CHECK(outcome == TrainOutcome::kFinished);
-  REQUIRE(losses.size() == 25);
+  REQUIRE(losses.size() == 30);
   CHECK(losses.back() < 0.5 * losses.front());
   REQUIRE(last.size() == 3);
   CHECK(last[0].asc->overall.accuracy == 100);
@@ -60,12 +62,13 @@ TEST_CASE("trainer: the model's memory does not grow after the first step", "[tr
 }
 
 TEST_CASE("trainer: stopped and resumed ends in the bits of an uninterrupted run", "[trainer]") {
+  const int version = GENERATE(1, 2, 3);
   const test::TemporaryFolder folder;
   const std::string manifest = test::write_manifest(folder.path());
   const auto train = [&](const std::string& run, std::int64_t stop_after) {
     std::filesystem::create_directories(folder / run);
     const auto tasks = test::plans(manifest, 3, 60, 0.3);
-    const auto model = test::model_for(tasks);
+    const auto model = test::model_for(tasks, 1, version);
     TrainerOptions o = options(folder / run, 9);
     o.evaluate_every = 4;
     o.restart_steps = 6;

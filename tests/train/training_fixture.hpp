@@ -60,8 +60,9 @@ inline std::vector<TaskPlan> plans(const std::string& manifest, std::int64_t bat
   return result;
 }
 
-inline std::shared_ptr<Model> model_for(const std::vector<TaskPlan>& tasks, std::uint64_t seed = 1) {
+inline std::shared_ptr<Model> model_for(const std::vector<TaskPlan>& tasks, std::uint64_t seed = 1, int version = 3) {
   ModelInfo info;
+  info.architecture.version = version;
   info.architecture.divisor = 8;
   for (const TaskPlan& plan : tasks) info.labels[plan.source.task] = plan.source.dataset->labels[plan.source.task];
   info.architecture.classes_asc = info.labels.asc.size();

@@ -81,8 +81,14 @@ TEST_CASE("verify: front end", "[verify][golden]") { check_passes("mel.safetenso
 TEST_CASE("verify: metrics", "[verify][golden]") { check_passes("metrics.safetensors", 31, 39); }
 TEST_CASE("verify: initial weights", "[verify][golden]") { check_passes("init_stats.safetensors", 85, 85); }
 TEST_CASE("verify: joint batch", "[verify][golden]") { check_passes("joint_batch.safetensors", 6, 9); }
-TEST_CASE("verify: the small model", "[verify][golden]") { check_passes("v3_r8.safetensors", 737, 737); }
-TEST_CASE("verify: the full model", "[verify][golden]") { check_passes("v3_full.safetensors", 270, 273); }
+TEST_CASE("verify: the small models", "[verify][golden]") {
+  check_passes("v1_r8.safetensors", 558, 558);
+  check_passes("v2_r8.safetensors", 581, 581);
+  check_passes("v3_r8.safetensors", 737, 737);
+}
+TEST_CASE("verify: v1 at full width", "[verify][golden]") { check_passes("v1_full.safetensors", 207, 210); }
+TEST_CASE("verify: v2 at full width", "[verify][golden]") { check_passes("v2_full.safetensors", 214, 217); }
+TEST_CASE("verify: v3 at full width", "[verify][golden]") { check_passes("v3_full.safetensors", 270, 273); }
 
 TEST_CASE("verify: every tensor that is compared is compared for real", "[verify]") {
   // Each result of the small files in turn is moved by more than its tolerance: exactly this one is reported.
@@ -156,6 +162,25 @@ TEST_CASE("verify: models that are off, one way each", "[verify]") {
   CHECK_FALSE(report.passed());
   CHECK(report.misses.size() == moved.size());
   for (const std::string& name : moved) CHECK_THAT(report.text(), Catch::Contains("MISS: " + name));
+}
+
+TEST_CASE("verify: moments of v1 and v2 keep the stated bound", "[verify]") {
+  // v3's scene head is allowed 2e-2 (train/verify/tolerances.cpp); 1e-2 off is too much here.
+  const TemporaryFolder folder;
+  fs::copy_file(test::golden("joint_batch.safetensors"), folder / "joint_batch.safetensors");
+  copy_archive(test::golden("v2_r8.safetensors"), folder / "moved", [](Copied& copy) {
+    if (copy.info.name != "adam_m3.conv_block2.conv1.weight") return;
+    for (std::size_t i = 0; i < copy.bytes.size(); i += sizeof(float)) {
+      float value = 0;
+      std::memcpy(&value, copy.bytes.data() + i, sizeof value);
+      value *= 1.01F;
+      std::memcpy(copy.bytes.data() + i, &value, sizeof value);
+    }
+  });
+  const VerifyReport report = verify(folder / "moved");
+  INFO(report.text());
+  REQUIRE(report.misses.size() == 1);
+  CHECK_THAT(report.misses[0], Catch::Contains("adam_m3.conv_block2.conv1.weight"));
 }
 
 TEST_CASE("verify: too many outliers after an optimiser step are a miss, a few are not", "[verify]") {
@@ -263,7 +288,7 @@ TEST_CASE("verify: tensors of the wrong size are an error", "[verify]") {
   }
 }
 
-TEST_CASE("verify: files that are no reference, and architectures that are not built", "[verify]") {
+TEST_CASE("verify: files that are no reference, and architectures that nobody knows", "[verify]") {
   const TemporaryFolder folder;
   CHECK_THROWS_WITH(verify(folder / "absent"), Catch::Contains("No such file"));
   ArchiveWriter other;
@@ -284,12 +309,9 @@ TEST_CASE("verify: files that are no reference, and architectures that are not b
     }
     return std::string("no error");
   };
-  CHECK_THAT(message({"state0.conv_block1.conv1.weight", "state0.conv_block4.conv1.weight"}),
-             Catch::Contains("architecture v1 is not built"));
-  CHECK_THAT(message({"paramsum.conv_block4.conv1.weight", "paramsum.layer_SED.0.weight"}),
-             Catch::Contains("architecture v2 is not built"));
   CHECK_THAT(message({"paramsum.conv_block5"}), Catch::Contains("no known architecture"));
   CHECK_THAT(message({"paramsum.conv_block4_1.conv1.weight"}), Catch::Contains("no metadata entry"));
+  CHECK_THAT(message({"paramsum.conv_block4.conv1.weight"}), Catch::Contains("no metadata entry"));
   // The inputs of a small model stand in a file beside it.
   fs::copy_file(test::golden("v3_r8.safetensors"), folder / "alone");
   CHECK_THROWS_WITH(verify(folder / "alone"), Catch::Contains("joint_batch.safetensors"));

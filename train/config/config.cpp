@@ -163,7 +163,7 @@ std::vector<Key> make_keys() {
   };
   const auto train = [&](auto member) { return in(&C::train, member); };
 
-  k.push_back(integer("model.version", model(&Model::version), 3, 3, "DcaseNet v3"));
+  k.push_back(integer("model.version", model(&Model::version), 1, 3, "DcaseNet v1, v2 or v3"));
   k.push_back(
       choice("model.width", model(&Model::width), {"1", "1/2", "1/4", "1/8"}, "hidden widths against the paper's"));
   for (const Task task : kAllTasks) add_task_keys(k, task);
@@ -215,7 +215,7 @@ std::vector<Key> make_keys() {
   k.push_back(real("train.mixup_alpha", train(&Train::mixup_alpha), 0, 4, "of Beta(alpha, alpha); 0: no mix-up"));
   k.push_back(integer("train.mixup_from_step", train(&Train::mixup_from_step), 0, kAny, "first step that mixes"));
   k.push_back(real("train.grad_clip", train(&Train::grad_clip), 0, 1e9, "largest norm of the gradient; 0: no limit"));
-  k.push_back(boolean("train.dropout", train(&Train::dropout), "in the tagging head"));
+  k.push_back(boolean("train.dropout", train(&Train::dropout), "in the dense blocks before tags (and, in v2, events)"));
   k.push_back(
       real("eval.threshold", in(&C::eval, &Eval::threshold), 0, 1, "sound events: active above, for validation"));
   k.push_back(text(

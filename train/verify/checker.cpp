@@ -67,6 +67,7 @@ std::string VerifyReport::text() const {
     for (std::size_t i = 0; i < std::min(lines.size(), kShown); ++i) out += fmt::format("{}: {}\n", title, lines[i]);
     if (lines.size() > kShown) out += fmt::format("{}: {} more\n", title, lines.size() - kShown);
   };
+  list(remarks, "remark");
   list(misses, "MISS");
   list(unknown, "NOT CHECKED");
   return out + (passed() ? "passed\n" : "FAILED\n");

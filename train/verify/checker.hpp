@@ -29,6 +29,7 @@ struct VerifyReport {
   std::string path;
   std::string kind;
   std::vector<VerifyGroup> groups;   ///< in the order of the first comparison
+  std::vector<std::string> remarks;  ///< how something was compared that a reader would not expect
   std::vector<std::string> misses;   ///< one line a tensor that is off
   std::vector<std::string> unknown;  ///< tensors that nothing in this build checks or uses
   std::int64_t tensors = 0;          ///< in the file
@@ -52,6 +53,8 @@ class Checker {
   [[nodiscard]] std::vector<std::int64_t> integers(std::string_view name);
   /// A tensor that is there for people.
   void information(std::string_view name);
+
+  void remark(std::string text) { report_.remarks.push_back(std::move(text)); }
 
   /// Compares with the stored tensor under the rule for its name. A missing tensor or rule is an Error(kData).
   void compare(const std::string& name, std::span<const float> actual);

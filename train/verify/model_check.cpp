@@ -106,6 +106,20 @@ ModelInputs ModelInputs::generated(Checker& checker, const std::string& prefix, 
   return inputs;
 }
 
+ModelInputs ModelInputs::nudged(int seed) const {
+  ModelInputs inputs = *this;
+  for (auto& [name, tensor] : inputs.x_) {
+    const ReferenceStream u(concat("nudge ", seed, "/", name));
+    std::vector<float> values = tensor.to_vector();
+    for (std::size_t i = 0; i < values.size(); ++i) {
+      const double third = u(i) * 3;
+      if (third >= 1) values[i] = std::nextafter(values[i], third < 2 ? -HUGE_VALF : HUGE_VALF);
+    }
+    tensor = Tensor::from(tensor.shape(), values, tensor.backend());
+  }
+  return inputs;
+}
+
 const Tensor& ModelInputs::x(const std::string& name) const {
   const auto found = x_.find(name);
   if (found == x_.end()) fail(ErrorKind::kData, "'", origin_, "' has no tensor 'x_", name, "'");

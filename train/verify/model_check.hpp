@@ -20,6 +20,9 @@ class ModelInputs {
   [[nodiscard]] static ModelInputs generated(Checker& checker, const std::string& prefix, const std::string& shapes,
                                              const BackendPtr& backend);
 
+  /// The same with each input as it is, or one float32 up or down: equal but for rounding, another for each `seed`.
+  [[nodiscard]] ModelInputs nudged(int seed) const;
+
   [[nodiscard]] const Tensor& x(const std::string& name) const;
   [[nodiscard]] const Tensor& y(const std::string& name) const;
 

@@ -89,7 +89,11 @@ constexpr ToleranceRule kRules[] = {
      "state3.*",
      "state after step 3",
      {.absolute = 5e-5, .outlier_share = 1e-2, .outlier_limit = 2.1 * kLearningRate * 3}},
-    // The gradient jumps where a ReLU's input changes its sign. Two updates after the start, inputs of the scene head's
+    // Moments of v1 and v2.
+    {Kind::kModel, "adam_m3.*#v?", "first moments", {.absolute = kAny, .l2 = 5e-3}},
+    {Kind::kModel, "adam_v3.*#v?", "second moments", {.absolute = kAny, .l2 = 1e-2}},
+    // v3: the gradient jumps where a ReLU's input changes its sign. Two updates after the start, inputs of the scene
+    // head's
     // ReLUs near zero fall on one side or the other by rounding (docs/numerics.md), and the moments of every tensor
     // before them differ by up to 1.7e-2. The heads that no such ReLU follows keep the stated bounds.
     {Kind::kModel, "adam_m3.gru_*", "first moments, heads", {.absolute = kAny, .l2 = 5e-3}},

@@ -15,7 +15,7 @@ struct VerifyOptions {
 /// Computes everything the file has results for and compares. The kind of file is told by its tensors.
 /// A deviation, or a tensor that nothing checks, is in the report; what cannot be compared at all throws: Error(kIo) or
 /// Error(kData) for the file, Error(kData) for a tensor that is missing, Error(kArgument) for shapes that operators
-/// refuse, Error(kUsage) for an architecture that this build does not have.
+/// refuse.
 [[nodiscard]] VerifyReport verify_file(const std::string& path, const BackendPtr& backend,
                                        const VerifyOptions& options = {});
 
