@@ -1,5 +1,6 @@
 #include "dcasenet/onnx/modules.hpp"
 
+#include "kernels/common/error.hpp"
 #include "layers/batch_norm.hpp"
 
 namespace dcase::onnx {
@@ -111,10 +112,10 @@ Value repeat_time(Graph& g, const std::string& name, const Value& x, std::int64_
   return g.node(name, "Reshape", {tiled, g.integers(name + ".shape", {0, -1, features})});
 }
 
-Value three_layers(Graph& g, const std::string& prefix, const Value& x) {
-  const Value first = relu(g, prefix + ".relu0", linear(g, prefix + ".0", x));
-  const Value second = relu(g, prefix + ".relu3", linear(g, prefix + ".3", first));
-  return linear(g, prefix + ".6", second);
+Value dense_block(Graph& g, const std::string& prefix, const Value& x) {
+  Value y = x;
+  for (const std::string n : {"0", "3"}) y = relu(g, concat(prefix, ".relu", n), linear(g, concat(prefix, ".", n), y));
+  return y;
 }
 
 }  // namespace dcase::onnx

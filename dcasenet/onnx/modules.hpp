@@ -26,7 +26,7 @@ Value transpose(Graph& g, const std::string& name, const Value& x, const std::ve
 /// [N,T,F] -> [N,T*times,F], each step repeated
 Value repeat_time(Graph& g, const std::string& name, const Value& x, std::int64_t features, std::int64_t times);
 
-/// Three linear layers with ReLU between: state 0, 3, 6 below the prefix.
-Value three_layers(Graph& g, const std::string& prefix, const Value& x);
+/// Two linear layers, each with ReLU behind it: state 0 and 3 below the prefix (layers/dense_block.hpp).
+Value dense_block(Graph& g, const std::string& prefix, const Value& x);
 
 }  // namespace dcase::onnx

@@ -11,7 +11,7 @@ struct Heads {
   Value sed;       ///< [N,8*(T/40),K] probabilities
 };
 
-/// log_mel [N,128,T]. Throws Error(kUsage) for a version that has no export.
+/// log_mel [N,128,T]
 Heads network(Graph& g, const Architecture& architecture, const Value& log_mel);
 
 }  // namespace dcase::onnx

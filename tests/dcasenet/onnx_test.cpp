@@ -64,6 +64,7 @@ struct File {
   std::vector<std::string> inputs, outputs;
   std::map<std::string, std::string> metadata;
   std::uint64_t opset = 0;
+  std::size_t floats = 0;  // elements of all initializers of that type
 };
 
 File read(const std::string& path) {
@@ -79,6 +80,7 @@ File read(const std::string& path) {
       if (part.number != 5) continue;
       const std::string name = field(part.bytes, 8).bytes;
       file.initializers[name] = field(part.bytes, 9).bytes;
+      if (field(part.bytes, 2).value == 1) file.floats += file.initializers[name].size() / sizeof(float);
       for (const Field& d : fields(part.bytes)) {
         if (d.number == 1) file.dims[name].push_back(static_cast<std::int64_t>(d.value));
       }
@@ -93,9 +95,9 @@ std::vector<float> floats(const std::string& raw) {
   return values;
 }
 
-Model small_model() {
+Model small_model(int version = 3) {
   ModelInfo info;
-  info.architecture = {.version = 3, .divisor = 8, .classes_asc = 4, .classes_tag = 3, .classes_sed = 2};
+  info.architecture = {.version = version, .divisor = 8, .classes_asc = 4, .classes_tag = 3, .classes_sed = 2};
   info.labels.asc = LabelSet({"forest", "market", "river", "seaside"});
   info.labels.tag = LabelSet({"Bark", "Stream", "Wind"});
   info.labels.sed = LabelSet({"dog", "knock"});
@@ -157,6 +159,18 @@ TEST_CASE("onnx: the network has the model's tensors under their names, the GRU'
 
   export_onnx(model, {}, folder / "again.onnx");
   CHECK(read_file(folder / "again.onnx") == read_file(folder / "m.onnx"));
+}
+
+TEST_CASE("onnx: every tensor of every version is in the file", "[onnx]") {
+  const test::TemporaryFolder folder;
+  for (const int version : {1, 2, 3}) {
+    const Model model = small_model(version);
+    export_onnx(model, {}, folder / "m.onnx");
+    const File file = read(folder / "m.onnx");
+    CHECK(file.outputs.size() == 3);
+    CHECK(file.floats ==
+          static_cast<std::size_t>(model.parameters().flat_values().size() + model.parameters().flat_buffers().size()));
+  }
 }
 
 TEST_CASE("onnx: the pipeline starts from sound", "[onnx]") {

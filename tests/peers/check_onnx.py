@@ -3,7 +3,7 @@
     python3 -m venv build/onnx && build/onnx/bin/pip install onnx onnxruntime
     build/onnx/bin/python tests/peers/check_onnx.py build/release/bin/dcasenet
 
-Models with drawn weights, at width 1/8 and at full width, go through onnx's checker and run in onnxruntime, network and
+Models of the three versions with drawn weights, at width 1/8 and at full width, go through onnx's checker and run in onnxruntime, network and
 pipeline, for several numbers of frames. Prints the largest deviation of each output and exits with 1 where one is larger
 than the bounds below: what float32 sums in another order come to. Where onnxruntime is missing (Debian's python3-onnx),
 the checker alone runs.
@@ -18,7 +18,7 @@ import wave
 import numpy as np
 import onnx
 
-from v3_shapes import v3_shapes
+from state_dicts import state_dict_shapes
 
 try:
     import onnxruntime
@@ -52,10 +52,10 @@ def read_safetensors(path):
             for name, e in header.items() if name != "__metadata__"}
 
 
-def draw(divisor, generator):
+def draw(version, divisor, generator):
     """Weights that keep the size of what passes through, so that every head's output is of size 1."""
     tensors = {}
-    for name, shape in v3_shapes(divisor):
+    for name, shape in state_dict_shapes(version, divisor):
         kind = name.rsplit(".", 1)[1]
         if kind == "num_batches_tracked":
             tensors[name] = np.zeros(shape, np.int64)
@@ -110,7 +110,7 @@ class Check:
         self.failed |= not good
         print(f"{what}: " + ", ".join(f"{n} {v:.1e}" for n, v in worst.items()) + ("" if good else "  TOO LARGE"))
 
-    def network(self, width, model, generator):
+    def network(self, which, model, generator):
         session = self.session(model, "network", 17)
         for opset in (13, 14, 15, 16):
             self.session(model, "network", opset)
@@ -119,9 +119,9 @@ class Check:
             mine = self.forward(model, x)
             if session:
                 theirs = dict(zip(("asc", "tag", "sed"), session.run(["asc", "tag", "sed"], {"log_mel": x})))
-                self.compare(f"width {width}, network, {n} x {frames} frames", NETWORK_BOUND, mine, theirs)
+                self.compare(f"{which}, network, {n} x {frames} frames", NETWORK_BOUND, mine, theirs)
 
-    def pipeline(self, width, model, generator):
+    def pipeline(self, which, model, generator):
         session = self.session(model, "pipeline", 17)
         if not session:
             return
@@ -137,9 +137,9 @@ class Check:
             x = (pcm / 32768).astype(np.float32)[None]
             *outputs, theirs_mel = session.run(["asc", "tag", "sed", "front_end.normalised"], {"pcm": x})
             theirs = dict(zip(("asc", "tag", "sed"), outputs))
-            self.compare(f"width {width}, front end, {len(pcm) // HOP} frames", MEL_BOUND, {"log_mel": mel[None]},
+            self.compare(f"{which}, front end, {len(pcm) // HOP} frames", MEL_BOUND, {"log_mel": mel[None]},
                          {"log_mel": theirs_mel}, spread=0)
-            self.compare(f"width {width}, pipeline, {len(pcm) // HOP} frames", PIPELINE_BOUND, mine, theirs)
+            self.compare(f"{which}, pipeline, {len(pcm) // HOP} frames", PIPELINE_BOUND, mine, theirs)
 
 
 def main(program):
@@ -147,11 +147,12 @@ def main(program):
     generator = np.random.default_rng(1)
     with tempfile.TemporaryDirectory() as folder:
         check = Check(program, folder)
-        for width, divisor in (("1/8", 8), ("1", 1)):
-            model = f"{folder}/model.safetensors"
-            write_safetensors(model, draw(divisor, generator))
-            check.network(width, model, generator)
-            check.pipeline(width, model, generator)
+        for version in (1, 2, 3):
+            for width, divisor in (("1/8", 8), ("1", 1)):
+                model = f"{folder}/model.safetensors"
+                write_safetensors(model, draw(version, divisor, generator))
+                check.network(f"v{version}, width {width}", model, generator)
+                check.pipeline(f"v{version}, width {width}", model, generator)
     return 1 if check.failed else 0
 
 

@@ -13,7 +13,7 @@ import tempfile
 
 import torch
 
-from v3_shapes import v3_shapes
+from state_dicts import state_dict_shapes
 
 
 def main(program):
@@ -23,7 +23,7 @@ def main(program):
     torch.manual_seed(1)
     state = collections.OrderedDict(
         (name, torch.tensor(int(torch.randint(10**6, ()))) if name.endswith("tracked") else torch.randn(shape))
-        for name, shape in v3_shapes(1))
+        for name, shape in state_dict_shapes(version=3, divisor=1))
     with tempfile.TemporaryDirectory() as folder:
         torch.save(state, f"{folder}/zip.pt")
         torch.save({"module." + name: t for name, t in state.items()}, f"{folder}/stream.pt",

@@ -13,7 +13,7 @@ import sys
 import torch
 from torch import nn
 
-from v3_shapes import v3_shapes
+from state_dicts import state_dict_shapes
 
 NAMES = {torch.float64: "F64", torch.float32: "F32", torch.float16: "F16", torch.bfloat16: "BF16", torch.int64: "I64",
          torch.int32: "I32", torch.int16: "I16", torch.int8: "I8", torch.uint8: "U8", torch.bool: "BOOL"}
@@ -67,7 +67,7 @@ def small(names, scale=1.0):
 def v3():
     """All released names, and numbers that cost nothing: one element, shown as often as the shape asks."""
     state = collections.OrderedDict()
-    for i, (name, shape) in enumerate(v3_shapes()):
+    for i, (name, shape) in enumerate(state_dict_shapes(version=3, divisor=8)):
         value = torch.tensor(i) if name.endswith("tracked") else torch.tensor(1 + i / 1024)
         state["module." + name] = value.expand(shape)
     return state
