@@ -4,6 +4,7 @@
 
 #include "dcasenet/model_info.hpp"
 #include "dcasenet/state_entry.hpp"
+#include "dcasenet/weights/weights.hpp"
 
 namespace dcase {
 namespace {
@@ -33,7 +34,9 @@ Model Model::create(ModelInfo info, std::uint64_t seed, const BackendPtr& backen
   return model;
 }
 
-Model Model::load(const std::string& path, const BackendPtr& backend) { return load(Archive::open(path), backend); }
+Model Model::load(const std::string& path, const BackendPtr& backend) {
+  return load(open_weights(path).archive, backend);
+}
 
 Model Model::load(const Archive& archive, const BackendPtr& backend) {
   ModelInfo info = read_model_info(archive);

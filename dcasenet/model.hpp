@@ -54,6 +54,7 @@ class Model {
 
   /// Reads a model file for inference (its parameters are constants). A file without the project's metadata but with
   /// the released names is accepted: sizes follow from the shapes, class lists are the built-in ones where they fit.
+  /// The same goes for the state_dict in a file of PyTorch (weights/weights.hpp).
   /// Throws Error(kIo) or Error(kData) naming the file and what does not fit.
   [[nodiscard]] static Model load(const std::string& path, const BackendPtr& backend = Backend::cpu());
   [[nodiscard]] static Model load(const Archive& archive, const BackendPtr& backend = Backend::cpu());

@@ -269,17 +269,18 @@ std::string shape_string(const std::vector<std::int64_t>& shape) {
 }
 
 Archive Archive::open(const std::string& path) {
-  Archive archive(InputFile::open(path));
-  const std::uint64_t size = archive.file_.size();
+  Archive archive(path);
+  archive.file_ = InputFile::open(path);
+  const std::uint64_t size = archive.file_->size();
   if (size < kLengthBytes) fail(ErrorKind::kData, "'", path, "': ", size, " bytes are no safetensors file");
   std::uint64_t length = 0;
-  archive.file_.read(0, std::as_writable_bytes(std::span(&length, 1)));
+  archive.file_->read(0, std::as_writable_bytes(std::span(&length, 1)));
   if (length > kMaxHeader || length > size - kLengthBytes || length < 2) {
     fail(ErrorKind::kData, "'", path, "': a header of ", length, " bytes in a file of ", size,
          " (not a safetensors file, or cut short)");
   }
   std::string header(static_cast<std::size_t>(length), '\0');
-  archive.file_.read(kLengthBytes, std::as_writable_bytes(std::span(header.data(), header.size())));
+  archive.file_->read(kLengthBytes, std::as_writable_bytes(std::span(header.data(), header.size())));
   // The parser takes a NUL for the end of its input: what follows would go unseen.
   if (header.front() != '{' || header.find('\0') != std::string::npos) {
     fail(ErrorKind::kData, "'", path, "': the header is not a JSON object (not a safetensors file)");
@@ -291,8 +292,12 @@ Archive Archive::open(const std::string& path) {
   check_layout(path, reader.tensors, size - archive.data_start_);
   archive.metadata_ = std::move(reader.metadata);
   archive.tensors_ = std::move(reader.tensors);
-  for (std::size_t i = 0; i < archive.tensors_.size(); ++i) archive.index_.emplace(archive.tensors_[i].name, i);
+  archive.index_names();
   return archive;
+}
+
+void Archive::index_names() {
+  for (std::size_t i = 0; i < tensors_.size(); ++i) index_.emplace(tensors_[i].name, i);
 }
 
 std::vector<std::string> Archive::names() const {
@@ -322,7 +327,8 @@ void Archive::require_shape(std::string_view name, const std::vector<std::int64_
 }
 
 void Archive::read_raw(const TensorInfo& tensor, std::span<std::byte> destination) const {
-  file_.read(data_start_ + tensor.begin, destination);
+  if (file_) return file_->read(data_start_ + tensor.begin, destination);
+  std::copy_n(memory_.begin() + static_cast<std::ptrdiff_t>(tensor.begin), destination.size(), destination.begin());
 }
 
 std::vector<std::byte> Archive::bytes(std::string_view name) const {
@@ -422,6 +428,12 @@ void ArchiveWriter::add(const std::string& name, DType dtype, std::vector<std::i
   size_ += bytes.size();
 }
 
+void ArchiveWriter::add(const std::string& name, DType dtype, std::vector<std::int64_t> shape,
+                        std::vector<std::byte>&& bytes) {
+  owned_.push_back(std::move(bytes));
+  add(name, dtype, std::move(shape), std::span<const std::byte>(owned_.back()));
+}
+
 void ArchiveWriter::add(const std::string& name, View<const float> view) {
   const std::span<const float> values(view.data, static_cast<std::size_t>(view.size()));
   add(name, DType::kF32, {view.shape, view.shape + view.rank}, std::as_bytes(values));
@@ -437,7 +449,7 @@ void ArchiveWriter::add_owned(const std::string& name, DType dtype, std::vector<
                               std::vector<T>&& values) {
   const auto source = std::as_bytes(std::span(values));
   owned_.emplace_back(source.begin(), source.end());
-  add(name, dtype, std::move(shape), owned_.back());
+  add(name, dtype, std::move(shape), std::span<const std::byte>(owned_.back()));
 }
 
 void ArchiveWriter::add(const std::string& name, std::vector<std::int64_t> shape, std::vector<float>&& values) {
@@ -497,6 +509,18 @@ void ArchiveWriter::write(const std::string& path) const {
     out.write(text);
     for (const Entry& entry : entries_) out.write(entry.bytes);
   });
+}
+
+Archive ArchiveWriter::in_memory(const std::string& path) const {
+  Archive archive(path);
+  archive.memory_.reserve(static_cast<std::size_t>(size_));
+  for (const Entry& entry : entries_) {
+    archive.tensors_.push_back(entry.info);
+    archive.memory_.insert(archive.memory_.end(), entry.bytes.begin(), entry.bytes.end());
+  }
+  archive.metadata_.insert(metadata_.begin(), metadata_.end());
+  archive.index_names();
+  return archive;
 }
 
 }  // namespace dcase

@@ -7,6 +7,7 @@
 #include <cstddef>
 #include <cstdint>
 #include <map>
+#include <optional>
 #include <span>
 #include <string>
 #include <string_view>
@@ -42,13 +43,14 @@ struct TensorInfo {
 [[nodiscard]] std::string shape_string(const std::vector<std::int64_t>& shape);
 
 /// An archive open for reading. `open` reads and checks the whole header and no data; each tensor is read when asked
-/// for, once. Reading is thread-safe. Every message names the file and the tensor.
+/// for, once. Reading is thread-safe. Every message names the file and the tensor. `ArchiveWriter::in_memory` makes one
+/// without a file, of tensors that came from another format.
 class Archive {
  public:
   /// Throws Error(kIo) when the file cannot be read, Error(kData) when it breaks the format.
   [[nodiscard]] static Archive open(const std::string& path);
 
-  [[nodiscard]] const std::string& path() const { return file_.path(); }
+  [[nodiscard]] const std::string& path() const { return path_; }
   [[nodiscard]] const std::map<std::string, std::string>& metadata() const { return metadata_; }
   /// All tensors in the order of the header.
   [[nodiscard]] const std::vector<TensorInfo>& tensors() const { return tensors_; }
@@ -72,13 +74,17 @@ class Archive {
   void read_floats(std::string_view name, std::span<float> destination) const;
 
  private:
-  explicit Archive(InputFile file) : file_(std::move(file)) {}
+  friend class ArchiveWriter;
+  explicit Archive(std::string path) : path_(std::move(path)) {}
+  void index_names();
   void read_raw(const TensorInfo& tensor, std::span<std::byte> destination) const;
   template <class T>
   [[nodiscard]] std::vector<T> converted(std::string_view name) const;
 
-  InputFile file_;
-  std::uint64_t data_start_ = 0;
+  std::string path_;
+  std::optional<InputFile> file_;  // absent: the data are in memory_
+  std::uint64_t data_start_ = 0;   // in the file
+  std::vector<std::byte> memory_;
   std::map<std::string, std::string> metadata_;
   std::vector<TensorInfo> tensors_;
   std::map<std::string, std::size_t, std::less<>> index_;
@@ -90,6 +96,7 @@ class Archive {
 class ArchiveWriter {
  public:
   void add(const std::string& name, DType dtype, std::vector<std::int64_t> shape, std::span<const std::byte> bytes);
+  void add(const std::string& name, DType dtype, std::vector<std::int64_t> shape, std::vector<std::byte>&& bytes);
   void add(const std::string& name, View<const float> view);
   /// From any device; what is not in the CPU's memory is copied.
   void add(const std::string& name, const Tensor& tensor);
@@ -102,6 +109,8 @@ class ArchiveWriter {
 
   /// Atomic (see atomic_write). Throws Error(kIo), or Error(kArgument) for a name that is not UTF-8.
   void write(const std::string& path) const;
+  /// What `write` and `Archive::open` give, without the file: a copy of all tensors. `path` is what messages name.
+  [[nodiscard]] Archive in_memory(const std::string& path) const;
 
  private:
   template <class T>

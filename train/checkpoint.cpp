@@ -37,10 +37,16 @@ json object_at(const std::map<std::string, std::string>& metadata, const char* k
 void save_checkpoint(const std::string& path, const Model& model, const Optimizer& optimizer, const TrainState& state) {
   json best = json::object();
   for (const auto& [task, b] : state.best) best[task] = {{"value", b.value}, {"step", b.step}};
+  json history = json::array();
+  for (const Validation& v : state.history) {
+    history.push_back(v.values);
+    history.back()["step"] = v.step;
+  }
   const json train = {{"step", state.step},
                       {"evaluated_step", state.evaluated_step},
                       {"optimizer_steps", optimizer.steps()},
                       {"best", best},
+                      {"history", history},
                       {"config", state.config},
                       {"window", state.window},
                       {"window_steps", state.window_steps},
@@ -71,6 +77,13 @@ TrainState read_train_state(const Archive& archive) {
     state.window = j.at("window").get<std::map<std::string, double>>();
     for (const auto& [task, best] : j.at("best").items()) {
       state.best[task] = {.value = best.at("value").get<double>(), .step = best.at("step").get<std::int64_t>()};
+    }
+    // Earlier checkpoints have none.
+    for (const json& row : j.value("history", json::array())) {
+      auto values = row.get<std::map<std::string, double>>();
+      const auto step = row.at("step").get<std::int64_t>();
+      values.erase("step");
+      state.history.push_back({.step = step, .values = std::move(values)});
     }
   } catch (const json::exception& error) {
     damaged(archive, error.what());

@@ -7,6 +7,7 @@
 #include <cstdint>
 #include <map>
 #include <string>
+#include <vector>
 
 #include <nlohmann/json.hpp>
 
@@ -21,10 +22,17 @@ struct Best {
   std::int64_t step = 0;
 };
 
+/// The validation results of one step: "valid_asc_accuracy" and so on, as in metrics.csv. Undefined ones are left out.
+struct Validation {
+  std::int64_t step = 0;
+  std::map<std::string, double> values;
+};
+
 struct TrainState {
   std::int64_t step = 0;             ///< steps done
   std::int64_t evaluated_step = -1;  ///< of the last validation; -1: none yet
   std::map<std::string, Best> best;  ///< by task name
+  std::vector<Validation> history;   ///< of the whole run, a resumed one included
   nlohmann::json config;             ///< resolved configuration of the run
   /// Loss sums since the last line of metrics.csv, by column, so that a resumed run writes the same lines.
   std::map<std::string, double> window;

@@ -195,6 +195,8 @@ void Trainer::evaluate_all(const TrainerHooks& hooks) {
   std::map<std::string, double> values = scores(evaluations);
   log_->metrics(state_.step, values);
   log_->event(state_.step, "evaluation", nlohmann::ordered_json(values));
+  std::erase_if(values, [](const auto& value) { return !std::isfinite(value.second); });
+  state_.history.push_back({.step = state_.step, .values = std::move(values)});
   for (const Evaluation& e : evaluations) {
     const double value = e.selection_value();
     const auto it = state_.best.find(task_name(e.task));

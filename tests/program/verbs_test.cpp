@@ -102,6 +102,84 @@ TEST_CASE("program: model info and forward", "[program]") {
   CHECK_FALSE(std::filesystem::exists(folder / "z.safetensors"));
 }
 
+TEST_CASE("program: model convert takes PyTorch files in and gives them out", "[program]") {
+  const test::TemporaryFolder folder;
+  const std::string released = test::golden("pt/v3_names_stream.pt");
+  const test::Finished in = run(folder, {"model", "convert", released, folder / "in.safetensors"});
+  INFO(in.errors);
+  CHECK(in.code == 0);
+  CHECK_THAT(in.errors, Catch::Contains("'module.' was removed") && Catch::Contains("order of meta.csv"));
+  CHECK(run(folder, {"model", "convert", folder / "in.safetensors", folder / "out.pt"}).code == 0);
+  CHECK(run(folder, {"model", "convert", folder / "out.pt", folder / "again.safetensors"}).code == 0);
+  CHECK(read_file(folder / "again.safetensors") == read_file(folder / "in.safetensors"));
+  const test::Finished info = run(folder, {"model", "info", folder / "out.pt", "--json"});
+  CHECK(nlohmann::json::parse(info.output)["format"] == "PyTorch (zip)");
+  CHECK_THAT(run(folder, {"model", "info", folder / "out.pt"}).output, Catch::Contains("hop 480"));
+
+  // The data set's table decides, by first appearance.
+  std::ofstream table(folder / "meta.csv");
+  table << "filename\tscene_label\tidentifier\n";
+  const std::vector<std::string> scenes = {
+      "tram",          "bus",           "bus",     "metro", "metro_station",  "park",
+      "public_square", "shopping_mall", "airport", "tram",  "street_traffic", "street_pedestrian"};
+  for (const std::string& scene : scenes) table << "audio/x.wav\t" << scene << "\tx\n";
+  table.close();
+  const test::Finished moved =
+      run(folder, {"model", "convert", released, folder / "moved.safetensors", "--asc-labels", folder / "meta.csv"});
+  INFO(moved.errors);
+  CHECK(moved.code == 0);
+  CHECK_THAT(moved.errors, Catch::Contains("rows were moved"));
+  std::ofstream(folder / "short.txt") << "forest\nriver\n";
+  CHECK(run(folder, {"model", "convert", released, folder / "x.pt", "--asc-labels", folder / "short.txt"}).code == 3);
+  CHECK(run(folder, {"model", "convert", released, folder / "x.onnx"}).code == 2);
+  CHECK(run(folder, {"model", "convert", folder / "out.pt", folder / "x.pt", "--asc-labels", "alphabetical"}).code ==
+        2);
+  CHECK(run(folder, {"model", "convert", test::golden("pt/whole_module.pt"), folder / "x.pt"}).code == 3);
+  CHECK_FALSE(std::filesystem::exists(folder / "x.pt"));
+}
+
+TEST_CASE("program: model diff says what differs and ends as diff does", "[program]") {
+  const test::TemporaryFolder folder;
+  const std::string a = write_model(folder);
+  CHECK(run(folder, {"model", "convert", a, folder / "b.pt"}).code == 0);
+  const test::Finished same = run(folder, {"model", "diff", a, folder / "b.pt"});
+  CHECK(same.code == 0);
+  CHECK_THAT(same.output, Catch::Contains("136 tensors agree exactly"));
+
+  Model model = Model::load(a);
+  const Tensor bias = model.parameters().find("fc_ASC.bias")->parameter->value();
+  std::vector<float> values = bias.to_vector();
+  values[3] += 0.5F;
+  bias.copy_from(values);
+  model.info().metadata["note"] = "changed";
+  model.save(folder / "c.safetensors");
+  const test::Finished other = run(folder, {"model", "diff", a, folder / "c.safetensors", "--json"});
+  CHECK(other.code == 1);
+  const auto j = nlohmann::json::parse(other.output);
+  REQUIRE(j["values"].size() == 1);
+  CHECK(j["values"][0]["name"] == "fc_ASC.bias");
+  CHECK(j["values"][0]["max_abs"].get<double>() == Approx(0.5));
+  CHECK(j["metadata"][0]["what"] == "only in B");
+  CHECK_THAT(run(folder, {"model", "diff", a, folder / "c.safetensors", "--tolerance", "1"}).output,
+             Catch::Contains("136 tensors agree within 1") && Catch::Contains("note: only in B"));
+  CHECK(run(folder, {"model", "diff", a, folder / "c.safetensors", "--tolerance", "1", "--tensors-only"}).code == 0);
+  CHECK(run(folder, {"model", "diff", a, folder / "nothing.pt"}).code == 4);
+  CHECK(run(folder, {"model", "diff", a, a, "--tolerance", "-1"}).code == 2);
+}
+
+TEST_CASE("program: model export writes ONNX", "[program]") {
+  const test::TemporaryFolder folder;
+  const std::string model = write_model(folder);
+  const test::Finished network = run(folder, {"model", "export", model, folder / "n.onnx"});
+  INFO(network.errors);
+  CHECK(network.code == 0);
+  CHECK(run(folder, {"model", "export", model, folder / "p.onnx", "--part", "pipeline", "--opset", "13"}).code == 0);
+  CHECK(std::filesystem::file_size(folder / "p.onnx") > std::filesystem::file_size(folder / "n.onnx") + 7'000'000);
+  CHECK(run(folder, {"model", "export", model, folder / "n.txt"}).code == 2);
+  CHECK(run(folder, {"model", "export", model, folder / "n.onnx", "--opset", "18"}).code == 2);
+  CHECK(run(folder, {"model", "export", model, folder / "n.onnx", "--part", "trunk"}).code == 2);
+}
+
 TEST_CASE("program: eval reports a manifest's test part and refuses a model of other classes", "[program]") {
   const test::TemporaryFolder folder;
   const std::string manifest = test::write_manifest(folder.path());

@@ -95,6 +95,17 @@ TEST_CASE("trainer: stopped and resumed ends in the bits of an uninterrupted run
     REQUIRE(a.names() == b.names());
     for (const std::string& tensor : a.names()) CHECK(a.bytes(tensor) == b.bytes(tensor));
   }
+  const auto history = [&](const std::string& run) {
+    std::map<std::int64_t, std::map<std::string, double>> rows;
+    for (const Validation& v : read_train_state(Archive::open(folder / (run + "/last.safetensors"))).history) {
+      rows[v.step] = v.values;
+    }
+    return rows;
+  };
+  CHECK(history("parts") == history("whole"));
+  REQUIRE(history("whole").size() == 3);  // steps 4, 8 and the end
+  CHECK(history("whole").begin()->first == 4);
+  CHECK(history("whole").at(9).contains("valid_asc_accuracy"));
 }
 
 TEST_CASE("trainer: frozen parts keep every bit while the others learn, also after a resume", "[trainer]") {

@@ -7,10 +7,11 @@
 #include <vector>
 
 #include "dcasenet/model.hpp"
+#include "dcasenet/weights/weights.hpp"
 #include "engine/files.hpp"
 #include "train/cli/app.hpp"
 #include "train/cli/exit_codes.hpp"
-#include "train/cli/verbs.hpp"
+#include "train/cli/model_verbs.hpp"
 #include "train/report/diagram_svg.hpp"
 
 namespace dcase::cli {
@@ -28,7 +29,7 @@ Architecture architecture_of(const Options& options) {
   if (options.file.empty() == (options.version == 0)) {
     fail(ErrorKind::kUsage, "model draw: either FILE or --version 1, 2 or 3 says what to draw");
   }
-  if (!options.file.empty()) return read_model_info(Archive::open(options.file)).architecture;
+  if (!options.file.empty()) return read_model_info(open_weights(options.file).archive).architecture;
   return {.version = options.version, .divisor = options.width == "1" ? 1 : options.width.back() - '0'};
 }
 

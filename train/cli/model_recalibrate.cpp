@@ -7,8 +7,8 @@
 #include <vector>
 
 #include "train/cli/interrupt.hpp"
+#include "train/cli/model_verbs.hpp"
 #include "train/cli/task_plans.hpp"
-#include "train/cli/verbs.hpp"
 #include "train/data/words.hpp"
 #include "train/recalibrate.hpp"
 

@@ -9,6 +9,7 @@
 #include <string>
 #include <vector>
 
+#include "dcasenet/weights/weights.hpp"
 #include "engine/files.hpp"
 #include "train/cli/app.hpp"
 #include "train/cli/dry_run.hpp"
@@ -88,7 +89,7 @@ std::string some_of(const std::vector<std::string>& names) {
 
 // Starts from another model, and says what of it.
 void take_over(Model& model, const TrainConfig& config, Console& console) {
-  const Transfer transfer = model.read_matching(Archive::open(config.init), config.train.seed);
+  const Transfer transfer = model.read_matching(open_weights(config.init).archive, config.train.seed);
   if (transfer.taken == 0) fail(ErrorKind::kData, config.init, ": no tensor of it fits this network");
   console.info(fmt::format("init: {} tensors taken from {}", transfer.taken, config.init));
   for (const std::string& name : transfer.drawn) console.info("init: drawn afresh: " + name);
@@ -148,7 +149,7 @@ void check_start(const TrainConfig& config, Console& console) {
     fail(ErrorKind::kUsage, config.preset, " starts from a joint model: train ", preset.init_name(),
          ", then give its best or last model with --init");
   }
-  const nlohmann::json from = run_config(Archive::open(config.init).metadata());
+  const nlohmann::json from = run_config(open_weights(config.init).archive.metadata());
   const std::string origin = from.is_object() ? from.value("preset", nlohmann::json()).dump() : "null";
   if (origin != "\"" + preset.init_name() + "\"") {
     console.warn(fmt::format("{}: not from a run of {}, as its metadata say: the row is another one", config.init,

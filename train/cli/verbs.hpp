@@ -1,10 +1,6 @@
 #pragma once
 /// The verbs of the `dcasenet` program; each adds itself with its options. One file each.
 
-namespace CLI {
-class App;
-}
-
 namespace dcase::cli {
 
 class Program;
@@ -15,8 +11,6 @@ void add_predict(Program& program);
 void add_features(Program& program);
 void add_data(Program& program);
 void add_model(Program& program);
-void add_model_draw(Program& program, CLI::App& group);
-void add_model_recalibrate(Program& program, CLI::App& model);
 void add_table(Program& program);
 void add_verify(Program& program);
 

@@ -1,0 +1,19 @@
+#pragma once
+/// The verbs of `dcasenet model`, one file each.
+
+namespace CLI {
+class App;
+}
+
+namespace dcase::cli {
+
+class Program;
+
+void add_model_info(Program& program, CLI::App& group);
+void add_model_convert(Program& program, CLI::App& group);
+void add_model_diff(Program& program, CLI::App& group);
+void add_model_export(Program& program, CLI::App& group);
+void add_model_draw(Program& program, CLI::App& group);
+void add_model_recalibrate(Program& program, CLI::App& group);
+
+}  // namespace dcase::cli
