@@ -63,6 +63,13 @@ void unsplit_averages(const ParameterStore& store) {
   for (const AverageSets& sets : store.averages()) copy(sets.mixture, sets.common);
 }
 
+void take_averages(const ParameterStore& store, Task task) {
+  for (const AverageSets& sets : store.averages()) {
+    const Averages& own = sets.domains.at(static_cast<std::size_t>(domain_of(task)));
+    if (own.batches->value > 0) copy(own, sets.common);
+  }
+}
+
 void forget_averages(const ParameterStore& store, Task task) {
   for (const AverageSets& sets : store.averages()) {
     sets.domains.at(static_cast<std::size_t>(domain_of(task))).batches->value = 0;

@@ -47,6 +47,8 @@ void pool_averages(const ParameterStore& store);
 void split_averages(const ParameterStore& store);
 /// The common averages become the mixture: the way back to `shared`.
 void unsplit_averages(const ParameterStore& store);
+/// The common averages become a task's own. Layers that no batch of it has passed keep theirs.
+void take_averages(const ParameterStore& store, Task task);
 /// A task's own averages count as if no batch of it had come by.
 void forget_averages(const ParameterStore& store, Task task);
 /// Batches that a task's own averages have seen: the most in any layer.

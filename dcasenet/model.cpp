@@ -124,6 +124,17 @@ void Model::set_bn_stats(BnStats mode) {
   info_.bn_stats = mode;
 }
 
+void Model::drop_task_averages(std::optional<Task> task) {
+  DCASE_CHECK(info_.bn_stats != BnStats::kShared, "model: it has no batch-norm averages of single tasks");
+  if (task) {
+    DCASE_CHECK(averaged_batches(*store_, *task) > 0, "model: no batch of ", task_name(*task),
+                " has moved averages of its own");
+    take_averages(*store_, *task);
+  }
+  info_.bn_stats = BnStats::kShared;
+  store_->touch();
+}
+
 void Model::refresh_averages() {
   if (info_.bn_stats != BnStats::kShared) pool_averages(*store_);
 }

@@ -14,6 +14,7 @@
 #include <cstdint>
 #include <map>
 #include <memory>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -84,6 +85,9 @@ class Model {
   /// Evaluates with other statistics from now on. From `shared` the averages of single tasks begin without a batch, at
   /// the common ones; back to it the common ones are the mixture again.
   void set_bn_stats(BnStats mode);
+  /// Leaves the averages of single tasks behind: the state_dict alone is the model then, `shared`, with the pooled ones
+  /// or those of `task`. For programs that know one set. Throws Error(kArgument) where there are none.
+  void drop_task_averages(std::optional<Task> task = {});
   /// After training passes: brings the common averages up to date where they are derived. To be called before
   /// evaluating or saving.
   void refresh_averages();

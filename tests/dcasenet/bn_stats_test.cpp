@@ -287,6 +287,33 @@ TEST_CASE("bn_stats: files whose averages and metadata disagree", "[bn_stats]") 
   CHECK_THROWS_WITH(Model::load(other), Catch::Contains("averages.dog.bn"));
 }
 
+TEST_CASE(
+    "bn_stats: a model reduced to one set computes for a task what its own averages do, and is the state_dict alone",
+    "[bn_stats]") {
+  const Model whole = trained(BnStats::kPerTask);
+  const Model pooled = [] {
+    Model model = trained(BnStats::kPooled);
+    model.drop_task_averages();
+    return model;
+  }();
+  for (const Task task : kAllTasks) {
+    Model single = trained(BnStats::kPerTask);
+    single.drop_task_averages(task);
+    CHECK(single.info().bn_stats == BnStats::kShared);
+    const Variable x(input(task, 9, single.backend()));
+    CHECK(output(single.evaluate(x, task), task) == output(whole.evaluate(x, task), task));
+    CHECK(output(pooled.evaluate(x, task), task) != output(whole.evaluate(x, task), task));
+    ArchiveWriter writer;
+    single.write(writer);
+    for (const TensorInfo& tensor : writer.in_memory("single").tensors()) {
+      CHECK_FALSE(tensor.name.starts_with("averages."));
+    }
+    CHECK_THROWS_WITH(single.drop_task_averages(), Catch::Contains("no batch-norm averages of single tasks"));
+  }
+  Model fresh = Model::create(small_info(BnStats::kPerTask), 7);
+  CHECK_THROWS_WITH(fresh.drop_task_averages(Task::kTag), Catch::Contains("no batch of tag"));
+}
+
 TEST_CASE("batch norm: cumulative averages are means over all batches and leave the mixture alone", "[bn_stats]") {
   ParameterStore store(Backend::cpu());
   const BatchNorm bn{Scope(store, "bn"), 2};

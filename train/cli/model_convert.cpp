@@ -10,6 +10,7 @@
 #include "dcasenet/weights/class_order.hpp"
 #include "dcasenet/weights/weights.hpp"
 #include "train/cli/app.hpp"
+#include "train/cli/averages.hpp"
 #include "train/cli/model_verbs.hpp"
 #include "train/data/csv.hpp"
 
@@ -17,7 +18,7 @@ namespace dcase::cli {
 namespace {
 
 struct Options {
-  std::string input, output, key, asc_labels;
+  std::string input, output, key, asc_labels, averages;
 };
 
 constexpr std::size_t kMaxListBytes = 64U << 20U;  // the set's own table has 2 MB
@@ -84,6 +85,12 @@ int convert(const Options& options, Environment& environment) {
     console.info("the optimiser's state is left out: training cannot be resumed from the result");
   }
 
+  keep_averages(model, options.averages, options.input);
+  if (to_torch && model.info().bn_stats != BnStats::kShared) {
+    console.warn(
+        "the averages of single tasks go along as averages.*, which load_state_dict takes with strict=False; "
+        "--averages leaves them out");
+  }
   ArchiveWriter writer;
   model.write(writer);
   if (to_torch) {
@@ -109,6 +116,7 @@ void add_model_convert(Program& program, CLI::App& group) {
       "--asc-labels", o->asc_labels,
       "which scene each output is, where the file does not say: meta-order (of the data set's meta.csv, the "
       "default), alphabetical (the same order, as published), or a file: one name a line, or a meta.csv");
+  add_averages_option(verb, o->averages);
   verb.add_option("--key", o->key, "which dictionary of a PyTorch file, where it holds several: model, ema.state_dict");
 }
 

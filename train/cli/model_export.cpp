@@ -7,19 +7,24 @@
 
 #include "dcasenet/onnx/export.hpp"
 #include "train/cli/app.hpp"
+#include "train/cli/averages.hpp"
 #include "train/cli/model_verbs.hpp"
 
 namespace dcase::cli {
 namespace {
 
 struct Options {
-  std::string model, output, part = "network";
+  std::string model, output, averages, part = "network";
   int opset = OnnxOptions{}.opset;
 };
 
 int run_export(const Options& options, Environment& environment) {
   if (!options.output.ends_with(".onnx")) fail(ErrorKind::kUsage, options.output, ": the output is NAME.onnx");
-  const Model model = Model::load(options.model);
+  Model model = Model::load(options.model);
+  keep_averages(model, options.averages, options.model);
+  if (model.info().bn_stats == BnStats::kPerTask) {
+    environment.console.warn("ONNX holds one set of batch-norm averages, the pooled ones; --averages chooses");
+  }
   const bool pipeline = options.part == "pipeline";
   export_onnx(model, {.part = pipeline ? OnnxPart::kPipeline : OnnxPart::kNetwork, .opset = options.opset},
               options.output);
@@ -40,6 +45,7 @@ void add_model_export(Program& program, CLI::App& group) {
   verb.add_option("--part", o->part, "network: from log-mel; pipeline: from sound, the front end included")
       ->check(CLI::IsMember({"network", "pipeline"}))
       ->capture_default_str();
+  add_averages_option(verb, o->averages);
   verb.add_option("--opset", o->opset, "version of ONNX's operators")->check(CLI::Range(13, 17))->capture_default_str();
 }
 
