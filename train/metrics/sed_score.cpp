@@ -110,10 +110,13 @@ Json to_json(const ReferenceSedMetrics& m) {
 }
 
 Json to_json(const DecisionRules& rules) {
+  const auto lengths = [](const std::vector<std::int64_t>& values) {
+    return values.size() == 1 ? Json(values[0]) : Json(values);
+  };
   return {{"thresholds", rules.thresholds},
-          {"median_frames", rules.median_frames},
-          {"close_gap_frames", rules.close_gap_frames},
-          {"minimum_frames", rules.minimum_frames}};
+          {"median_frames", lengths(rules.median_frames)},
+          {"close_gap_frames", lengths(rules.close_gap_frames)},
+          {"minimum_frames", lengths(rules.minimum_frames)}};
 }
 
 }  // namespace dcase
