@@ -11,7 +11,7 @@ void add_decision_options(CLI::App& verb, DecisionOptions& o, const std::string&
   verb.add_option("--median", o.median_frames, "odd length of a median filter over the frames")->capture_default_str();
   verb.add_option("--min-frames", o.minimum_frames, "events of fewer frames are dropped")->capture_default_str();
   verb.add_option("--close-gap", o.close_gap_frames, "pauses up to this many frames are closed")->capture_default_str();
-  verb.add_option("--decisions", o.file, "thresholds and filters a class from FILE, as tuning writes them");
+  verb.add_option("--decisions,--apply", o.file, "thresholds and filters a class from FILE, as tuning writes them");
 }
 
 DecisionRules decision_rules(const DecisionOptions& o, double default_threshold, const LabelSet& classes, Task task,

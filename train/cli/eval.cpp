@@ -13,6 +13,7 @@
 #include "train/cli/evaluation_report.hpp"
 #include "train/cli/exit_codes.hpp"
 #include "train/cli/interrupt.hpp"
+#include "train/cli/score_common.hpp"
 #include "train/cli/sources.hpp"
 #include "train/cli/verbs.hpp"
 
@@ -126,10 +127,7 @@ int eval(const Options& o, Environment& environment) {
     std::cout << evaluation_text(evaluation, reference) << "\n";
     nlohmann::ordered_json entry = to_json(evaluation);
     if (!content.tuned.empty()) {
-      entry["tuned"] = {{"objective", content.objective},
-                        {"data", content.data},
-                        {"part", content.part},
-                        {"recordings", content.recordings.size()}};
+      entry["tuned"] = origin_json(content);
     }
     json["tasks"].push_back(std::move(entry));
   }
