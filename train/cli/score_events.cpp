@@ -254,8 +254,8 @@ class SedScorer {
       Scored& s = scored_[i];
       if (s.length < 0 && o_.duration > 0) s.length = length_of(o_.duration, "--duration");
       if (s.length < 0 && s.scores != nullptr) {
-        const FrameScores scores = load(i);
-        s.length = length_of(scores.times.empty() ? 0 : static_cast<double>(scores.times.back()) / 1e6, s.scores->path);
+        const std::string text = read_text_file(s.scores->path, kMaxOutputBytes);
+        s.length = length_of(static_cast<double>(read_score_end(text, s.scores->path)) / 1e6, s.scores->path);
       }
       if (s.length >= 0) return;
       if (!o_.sed_eval_compat) {

@@ -123,6 +123,21 @@ FrameScores read_score_table(std::string_view text, const std::string& file, con
   return scores;
 }
 
+std::int64_t read_score_end(std::string_view text, const std::string& file) {
+  text = without_mark(text);
+  Cursor cursor(text, file);
+  static_cast<void>(header_of(cursor, file));
+  const std::string_view rows = text.substr(std::min(text.find('\n'), text.size()));
+  const std::size_t end = rows.find_last_not_of("\r\n");
+  if (end == std::string_view::npos) return 0;
+  const std::size_t start = rows.find_last_of('\n', end);
+  const std::vector<std::string> fields = split_list(rows.substr(start + 1, end - start), '\t');
+  const auto offset = fields.size() < 2 ? std::nullopt : parse_number(fields[1]);
+  if (!offset) fail(ErrorKind::kData, file, ": the last line has no number as its offset");
+  check_times(0, *offset, file + ", last line");
+  return microseconds(*offset);
+}
+
 std::string write_score_table(const std::vector<std::string>& classes, const std::vector<float>& values,
                               double frame_seconds, double seconds) {
   DCASE_CHECK(!classes.empty() && values.size() % classes.size() == 0, "write_score_table: ", values.size(),

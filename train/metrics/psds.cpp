@@ -51,9 +51,9 @@ struct Totals {
   return totals;
 }
 
-/// Lets the threshold fall through the sorted changes.
-[[nodiscard]] Staircase staircase(const PsdsChanges& changes, std::size_t label, const PsdsRule& rule,
-                                  const Totals& totals, std::span<const std::uint32_t> weights) {
+/// Lets the threshold fall through the sorted changes of the rule and those of all rules.
+[[nodiscard]] Staircase staircase(const PsdsChanges& changes, const PsdsChanges& common, std::size_t label,
+                                  const PsdsRule& rule, const Totals& totals, std::span<const std::uint32_t> weights) {
   Staircase lowest(static_cast<std::size_t>(totals.references[label]) + 1, kNever);
   lowest[0] = 0;
   const auto others =
@@ -65,14 +65,21 @@ struct Totals {
   std::int64_t found = 0;
   double crossed = 0;  // sum over the other classes of CTR
   auto count = changes.counts.begin();
+  auto silent = common.counts.begin();
   auto cross = changes.crosses.begin();
-  while (count != changes.counts.end() || cross != changes.crosses.end()) {
-    const double score = std::max(count != changes.counts.end() ? count->score : -kNever,
-                                  cross != changes.crosses.end() ? cross->score : -kNever);
-    for (; count != changes.counts.end() && count->score == score; ++count) {
-      false_positives += weight_of(count->recording) * count->false_positives;
-      found += weight_of(count->recording) * count->found;
+  const auto next_of = [](const auto& at, const auto& list) { return at == list.end() ? -kNever : at->score; };
+  const auto add_counts = [&](auto& at, const std::vector<PsdsChange>& list, double score) {
+    for (; at != list.end() && at->score == score; ++at) {
+      false_positives += weight_of(at->recording) * at->false_positives;
+      found += weight_of(at->recording) * at->found;
     }
+  };
+  for (;;) {
+    const double score =
+        std::max({next_of(count, changes.counts), next_of(silent, common.counts), next_of(cross, changes.crosses)});
+    if (score == -kNever) break;
+    add_counts(count, changes.counts, score);
+    add_counts(silent, common.counts, score);
     for (; cross != changes.crosses.end() && cross->score == score; ++cross) {
       const double hours = totals.class_hours[cross->other];
       if (hours > 0) crossed += static_cast<double>(weight_of(cross->recording) * cross->count) / hours;
@@ -188,7 +195,7 @@ class Scorer {
  private:
   /// Fills changes_ for the classes in `active`, of which it keeps as many as fit the memory.
   void collect(std::vector<std::int32_t>& active) {
-    changes_.assign(options_.rules.size(), std::vector<PsdsChanges>(active.size()));
+    changes_.assign(options_.rules.size() + 1, std::vector<PsdsChanges>(active.size()));
     const std::size_t batch = 4 * static_cast<std::size_t>(omp_get_max_threads());
     for (std::size_t first = 0; first < recordings_.size(); first += batch) {
       const std::size_t count = std::min(batch, recordings_.size() - first);
@@ -220,7 +227,7 @@ class Scorer {
 
   [[nodiscard]] std::vector<std::vector<PsdsChanges>> changes_of(std::size_t i,
                                                                  std::span<const std::int32_t> active) const {
-    std::vector<std::vector<PsdsChanges>> changes(options_.rules.size(), std::vector<PsdsChanges>(active.size()));
+    std::vector<std::vector<PsdsChanges>> changes(options_.rules.size() + 1, std::vector<PsdsChanges>(active.size()));
     const FrameScores scores = load_(i);
     check_frame_scores(scores);
     DCASE_CHECK(scores.classes == static_cast<std::int64_t>(names_.size()), "psds: recording ", i, " has scores of ",
@@ -254,17 +261,20 @@ class Scorer {
     const auto later = [](const auto& a, const auto& b) {  // recordings in order, so that sums are reproducible
       return a.score != b.score ? a.score > b.score : a.recording < b.recording;
     };
-#pragma omp parallel for schedule(dynamic) collapse(2)
-    for (std::size_t r = 0; r < changes_.size(); ++r) {
-      for (std::size_t at = 0; at < active.size(); ++at) {
-        PsdsChanges changes = std::move(changes_[r][at]);
-        std::sort(changes.counts.begin(), changes.counts.end(), later);
-        std::stable_sort(changes.crosses.begin(), changes.crosses.end(), later);
-        const auto label = static_cast<std::size_t>(active[at]);
+#pragma omp parallel for schedule(dynamic)
+    for (std::size_t at = 0; at < active.size(); ++at) {
+      for (auto& of_rule : changes_) {
+        std::sort(of_rule[at].counts.begin(), of_rule[at].counts.end(), later);
+        std::stable_sort(of_rule[at].crosses.begin(), of_rule[at].crosses.end(), later);
+      }
+      const auto label = static_cast<std::size_t>(active[at]);
+      for (std::size_t r = 0; r < options_.rules.size(); ++r) {
         for (std::size_t d = 0; d < weights_.size(); ++d) {
-          stairs_[r][d][label] = staircase(changes, label, options_.rules[r], totals_[d], weights_[d]);
+          stairs_[r][d][label] =
+              staircase(changes_[r][at], changes_.back()[at], label, options_.rules[r], totals_[d], weights_[d]);
         }
       }
+      for (auto& of_rule : changes_) of_rule[at] = {};
     }
   }
 
@@ -294,7 +304,7 @@ class Scorer {
   const PsdsOptions& options_;
   std::vector<std::vector<std::uint32_t>> weights_;          // [1 + draws][recordings], the first empty
   std::vector<Totals> totals_;                               // [1 + draws]
-  std::vector<std::vector<PsdsChanges>> changes_;            // [rules][active]
+  std::vector<std::vector<PsdsChanges>> changes_;            // [rules + 1][active], the last row for all rules
   std::vector<std::vector<std::vector<Staircase>>> stairs_;  // [rules][1 + draws][K]
 };
 

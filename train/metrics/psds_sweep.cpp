@@ -86,7 +86,8 @@ class RuleState {
     crosses_.assign(others_.size(), 0);
   }
 
-  [[nodiscard]] bool silent() const { return own_ == nullptr && others_.empty(); }
+  /// Nothing can be found and nothing triggered.
+  [[nodiscard]] bool idle() const { return own_ == nullptr && others_.empty(); }
 
   /// A run of frames [first, last) appears (sign 1) or goes (sign -1).
   void change(std::size_t first, std::size_t last, std::int64_t sign) {
@@ -102,7 +103,7 @@ class RuleState {
       }
       return;
     }
-    false_positives_ += sign;
+    if (own_ != nullptr) false_positives_ += sign;  // else sweep_silent counts them, for all rules
     for (std::size_t o = 0; o < others_.size(); ++o) {
       if (covers(others_[o]->covered.between(first, last), length, rule_.cttc)) crosses_[o] += sign;
     }
@@ -202,16 +203,14 @@ void psds_sweep(const FrameScores& scores, std::span<const SoundEvent> truth, st
     }
     const auto own =
         std::find_if(sounding.begin(), sounding.end(), [&](const Sounding& s) { return s.label == label; });
+    if (own == sounding.end()) sweep_silent(column, recording, changes[rules.size()][at]);
     std::vector<RuleState> states;
     std::vector<std::size_t> swept;  // rules that need it
     for (std::size_t r = 0; r < rules.size(); ++r) {
       RuleState state(rules[r], own == sounding.end() ? nullptr : &*own, sounding, scores.times);
-      if (state.silent()) {
-        sweep_silent(column, recording, changes[r][at]);
-      } else {
-        states.push_back(std::move(state));
-        swept.push_back(r);
-      }
+      if (state.idle()) continue;
+      states.push_back(std::move(state));
+      swept.push_back(r);
     }
     if (swept.empty()) continue;
     sweep.run(

@@ -25,7 +25,7 @@ struct PsdsCross {
   std::int16_t count = 0;
 };
 
-/// The changes of one class under one rule.
+/// The changes of one class: under one rule, or under all of them.
 struct PsdsChanges {
   std::vector<PsdsChange> counts;
   std::vector<PsdsCross> crosses;
@@ -41,7 +41,8 @@ struct PsdsChanges {
          static_cast<double>(static_cast<std::int64_t>(share * 1e6 + 0.5)) * static_cast<double>(b);
 }
 
-/// Appends to `changes` [rules][classes.size()] those of the classes listed, from high scores to low.
+/// Appends to `changes` [rules + 1][classes.size()] those of the classes listed, from high scores to low. Where a class
+/// does not sound, every run of frames is a false positive under each rule: these go to the last row, once for all.
 void psds_sweep(const FrameScores& scores, std::span<const SoundEvent> truth, std::uint32_t recording,
                 std::span<const PsdsRule> rules, std::span<const std::int32_t> classes,
                 std::vector<std::vector<PsdsChanges>>& changes);
