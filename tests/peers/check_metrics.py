@@ -370,7 +370,7 @@ def check_psds(peers, tool, folder, random, rounds):
                 for label in labels:
                     peers.compare("psds of a class against sed_scores_eval",
                                   ours[rule_text(rule)]["classes"][label]["area"], single[label], context)
-            if psds_eval is not None and round_ < 5 and kind == "ties":
+            if psds_eval is not None and kind == "ties":
                 theirs = psds_eval_score(peers, psds_eval, labels, truth, scores, seconds, rule)
                 if theirs is not None:
                     peers.compare("psds against psds_eval", value, theirs, context)
