@@ -85,6 +85,11 @@ TEST_CASE("program: score asc knows devices and keeps both modes apart", "[progr
   const test::Finished unknown = f.score({"asc", "-r", truth, "-s", wrong, "--classes", list});
   CHECK(unknown.code == 3);
   CHECK_THAT(unknown.errors, Catch::Contains("wrong.csv:2") && Catch::Contains("did you mean 'bus'?"));
+  const std::string negative = f.put("negative.csv", "filename\tbus\tpark\nbus-lyon-1-1-a\t-1\t2\n");
+  CHECK_THAT(f.score({"asc", "-r", truth, "-s", negative, "--classes", f.put("two.txt", "bus\npark\n"), "--on-missing",
+                      "skip"})
+                 .errors,
+             Catch::Contains("negative.csv:2: the probability -1"));
   CHECK(f.score({"asc", "-r", truth, "-s", output, "--metrics", "mine"}).code == 2);
   CHECK(f.score({"asc", "-r", truth}).code == 2);
   CHECK(f.score({"asc", "-r", truth, "-s", f.folder() / "nothing.csv"}).code == 3);

@@ -106,6 +106,20 @@ struct Pairs {
   return (dashes == 4 || dashes == 5) && !asc_device_group(last).empty() ? last : "";
 }
 
+/// Throws Error(kData) at the row that is no distribution.
+void check_probabilities(const Pairs& pairs) {
+  for (const ClipRow* row : pairs.outputs) {
+    double sum = 0;
+    for (const double p : row->scores) {
+      if (p < 0)
+        fail(ErrorKind::kData, row->where, ": the probability ", p,
+             "; scenes are scored by probabilities, not below 0");
+      sum += p;
+    }
+    if (!row->scores.empty() && sum <= 0) fail(ErrorKind::kData, row->where, ": no probability is above 0");
+  }
+}
+
 /// Plain answers have no probabilities to lose.
 void forget_losses(AscMetrics& m) {
   m.overall.log_loss = std::nan("");
@@ -124,6 +138,7 @@ int score_asc(const ScoreOptions& o, Environment& environment) {
   const LabelSet classes = classes_of(Task::kAsc, o, reference, output);
   const RecordingMatch match = matched(names_of(reference), names_of(output), o, environment.console);
   const Pairs pairs = pairs_of(reference, output, match, classes, o.systems.front());
+  check_probabilities(pairs);
   std::vector<std::int32_t> truth;
   std::vector<std::string> devices;
   std::vector<std::string> groups;

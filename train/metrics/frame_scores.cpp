@@ -111,6 +111,10 @@ FrameScores filtered(const FrameScores& scores, const DecisionRules& rules) {
   const std::int64_t frames = scores.frames();
   const auto width = static_cast<std::size_t>(scores.classes);
   for (std::size_t c = 0; c < width && frames > 0; ++c) {
+    if (of_class(rules.median_frames, c) <= 1 && of_class(rules.close_gap_frames, c) == 0 &&
+        of_class(rules.minimum_frames, c) <= 1) {
+      continue;
+    }
     Column x(static_cast<std::size_t>(frames));
     for (std::size_t t = 0; t < x.size(); ++t) x[t] = scores.values[t * width + c];
     const std::int64_t window = of_class(rules.median_frames, c);
