@@ -172,6 +172,7 @@ TEST_CASE("program: score sed reads scores and events, tunes, and knows lengths"
   CHECK(f.report({"sed", "-r", truth, "-s", events, "--sed-eval-compat"})["standard"]["event_based"]["f1"] == 1);
   CHECK(f.score({"sed", "-r", truth, "-s", events, "--duration", "10", "--psds", "psds1"}).code == 2);
   CHECK(f.score({"sed", "-r", truth, "-s", events, "--duration", "1e12"}).code == 3);
+  CHECK(f.score({"sed", "-r", truth, "-s", events, "--duration", "10", "--median", "3"}).code == 2);
   CHECK(f.score({"sed", "-r", scores, "-s", events}).code == 3);  // scores are no reference
   const std::string typo = f.put("typo.tsv", "filename\tonset\toffset\tevent_label\na.wav\t2\t4\tdgo\n");
   CHECK_THAT(f.score({"sed", "-r", truth, "-s", typo, "--duration", "10"}).errors, Catch::Contains("is 'dog' meant?"));

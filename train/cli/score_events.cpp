@@ -80,7 +80,16 @@ class SedScorer {
   SedScorer(const SedOptions& options, Environment& environment)
       : o_(checked(options)), set_(options, environment.console) {}
 
-  int run() { return o_.tune.empty() ? score() : tune_only(); }
+  int run() {
+    const DecisionOptions& d = o_.decisions;
+    const bool decides = d.threshold || d.median_frames != 1 || d.minimum_frames != 0 || d.close_gap_frames != 0;
+    if (!set_.has_scores() && (decides || !d.file.empty())) {
+      fail(ErrorKind::kUsage,
+           "a list of events is decided already; --threshold, --median, --min-frames, --close-gap and "
+           "--decisions need scores of frames (format scores)");
+    }
+    return o_.tune.empty() ? score() : tune_only();
+  }
 
  private:
   int tune_only() {
