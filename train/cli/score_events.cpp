@@ -2,6 +2,9 @@
 
 #include <algorithm>
 #include <memory>
+#include <mutex>
+#include <optional>
+#include <utility>
 
 #include "engine/files.hpp"
 #include "train/cli/event_set.hpp"
@@ -75,10 +78,34 @@ constexpr double kReferenceThreshold = 0.3;  // of the released code
   return o;
 }
 
+/// Counts the recordings of one pass after the other, from any thread.
+class PassProgress {
+ public:
+  PassProgress(Console& console, std::string what, std::size_t total)
+      : console_(console), what_(std::move(what)), total_(static_cast<std::int64_t>(total)) {}
+  void step() {
+    const std::lock_guard lock(mutex_);
+    if (!progress_ || done_ == total_) {
+      progress_.emplace(console_, what_, total_);
+      done_ = 0;
+    }
+    progress_->advance(1);
+    ++done_;
+  }
+
+ private:
+  Console& console_;
+  std::string what_;
+  std::int64_t total_;
+  std::int64_t done_ = 0;
+  std::mutex mutex_;
+  std::optional<Progress> progress_;
+};
+
 class SedScorer {
  public:
   SedScorer(const SedOptions& options, Environment& environment)
-      : o_(checked(options)), set_(options, environment.console) {}
+      : o_(checked(options)), console_(environment.console), set_(options, environment.console) {}
 
   int run() {
     const DecisionOptions& d = o_.decisions;
@@ -133,6 +160,7 @@ class SedScorer {
     DecisionFile tuned;
     const DecisionRules rules = decision_rules(o_.decisions, 0.5, set_.classes(), Task::kSed, &tuned);
     refuse_tuned_on(tuned, o_.decisions.file, set_.keys());
+    PassProgress progress(console_, "score", set_.recordings().size());
     std::vector<SedTally> segments(set_.recordings().size());
     std::vector<SedTally> events(set_.recordings().size());
     parallel(set_.recordings().size(), [&](std::size_t i) {
@@ -140,6 +168,7 @@ class SedScorer {
           .truth = set_.recordings()[i].truth, .output = set_.decided(i, rules), .length = set_.recordings()[i].length};
       segments[i] = segment_tally(set_.width(), item, o_.segments());
       events[i] = event_tally(set_.width(), item, o_.events());
+      progress.step();
     });
     nlohmann::ordered_json& json = json_["standard"];
     if (set_.has_scores()) json["decisions"] = to_json(rules);
@@ -173,7 +202,12 @@ class SedScorer {
     if (wanted.empty()) return;
     std::vector<PsdsRecording> recordings;
     for (const ScoredRecording& s : set_.recordings()) recordings.push_back({.truth = s.truth, .length = s.length});
-    const LoadScores of_recording = [&](std::size_t i) { return filtered(set_.load(i), rules); };
+    PassProgress progress(console_, "psds", recordings.size());
+    const LoadScores of_recording = [&](std::size_t i) {
+      FrameScores scores = filtered(set_.load(i), rules);
+      progress.step();
+      return scores;
+    };
     std::vector<PsdsMetrics> metrics;
     try {
       metrics = psds_metrics(set_.classes().names(), recordings, of_recording,
@@ -201,6 +235,7 @@ class SedScorer {
   }
 
   const SedOptions& o_;
+  Console& console_;
   const EventSet set_;
   nlohmann::ordered_json json_;
   std::string text_;
