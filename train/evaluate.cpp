@@ -4,6 +4,7 @@
 #include <cmath>
 
 #include "train/data/asc_dataset.hpp"
+#include "train/formats/recording_names.hpp"
 
 namespace dcase {
 namespace {
@@ -34,113 +35,120 @@ std::vector<double> probabilities(const Session& session, const TaskSource& sour
   return mean;
 }
 
-class Evaluator {
+/// What the model says of the items of a part, and what is true of them. The members of the task are set.
+struct Collected {
+  std::vector<std::string> recordings;  // keys
+  std::vector<double> scores;           // scenes, tags: [N,K]
+  std::vector<std::int32_t> scenes;     // [N]
+  std::vector<std::string> devices;     // [N]
+  std::vector<std::uint8_t> tags;       // [N,K]
+  std::vector<TuningItem> events;       // [N]; truth in frames of 100 ms, as the labels are
+  std::vector<Roll> rolls;              // [N]: the same as frames
+};
+
+constexpr std::int64_t kFrameUs = 100'000;
+
+class Collector {
  public:
-  Evaluator(const Session& session, const TaskSource& source, const EvaluateOptions& options)
+  Collector(const Session& session, const TaskSource& source, Split split, const EvaluateOptions& options)
       : session_(session),
         source_(source),
         options_(options),
-        classes_(source.dataset->labels[source.task].names()),
-        items_(usable_items(source, options.split)) {
-    if (!(session.model().info().labels[source.task] == source.dataset->labels[source.task])) {
+        width_(source.dataset->labels[source.task].size()),
+        items_(usable_items(source, split)) {
+    const LabelSet& classes = source.dataset->labels[source.task];
+    if (!(session.model().info().labels[source.task] == classes)) {
       fail(ErrorKind::kUsage, "the model's ", task_name(source.task), " classes are not those of ",
-           source.dataset->root, " (", session.model().info().labels[source.task].size(), " against ", classes_.size(),
+           source.dataset->root, " (", session.model().info().labels[source.task].size(), " against ", classes.size(),
            " names, or another order); evaluate on the data it was trained for");
     }
-    result_ = {.task = source.task,
-               .split = options.split,
-               .items = static_cast<std::int64_t>(items_.size()),
-               .decisions = options.decisions,
-               .reference_decisions = options.reference_decisions};
+    for (const std::int32_t i : items_) out_.recordings.push_back(item(i).audio);
+    if (options.tuned != nullptr && options.tuned->task == source.task) {
+      refuse_tuned_on(*options.tuned, "the decisions", out_.recordings);
+    }
   }
 
-  Evaluation asc() {
-    std::vector<double> scores;
-    std::vector<std::int32_t> truth;
-    std::vector<std::string> devices;
-    for_each_item([&](const Item& item, const std::vector<double>& p) {
-      scores.insert(scores.end(), p.begin(), p.end());
-      truth.push_back(item.scene_index());
-      devices.push_back(item.device);
-    });
-    std::vector<std::string> groups;
-    for (const std::string& device : devices) groups.push_back(asc_device_group(device));
-    result_.asc = asc_metrics(
-        {.classes = classes_, .probabilities = scores, .truth = truth, .devices = devices, .groups = groups});
-    return std::move(result_);
-  }
-
-  Evaluation tag() {
-    std::vector<double> scores;
-    std::vector<std::uint8_t> truth;
-    for_each_item([&](const Item& item, const std::vector<double>& p) {
-      scores.insert(scores.end(), p.begin(), p.end());
-      const auto row = hard_row(*item.tags);
-      truth.insert(truth.end(), row.begin(), row.end());
-    });
-    const std::vector<double> frequencies = training_frequencies();
-    result_.tag = tag_metrics({.classes = classes_, .scores = scores, .truth = truth, .frequencies = frequencies});
-    return std::move(result_);
-  }
-
-  Evaluation sed() {
-    constexpr std::int64_t kFrameUs = 100'000;
-    std::vector<SedItem> scored;
-    std::vector<Roll> truth_rolls;
-    std::vector<Roll> output_rolls;
-    const auto K = static_cast<std::int64_t>(classes_.size());
-    for_each_item([&](const Item& item, const std::vector<double>& p) {
-      const std::int64_t frames = static_cast<std::int64_t>(p.size()) / K;
-      Roll output = decide(p, frames, K, options_.decisions);
-      std::vector<float> matrix(p.size());
-      fill_frames(*item.events, matrix.data(), frames, static_cast<std::int32_t>(K));
-      std::vector<std::uint8_t> active(p.size());
-      std::transform(matrix.begin(), matrix.end(), active.begin(), [](float v) { return v >= 0.5F ? 1 : 0; });
-      Roll truth = roll_of(active, frames, K);
-      scored.push_back(
-          {.truth = events_of(truth, kFrameUs), .output = events_of(output, kFrameUs), .length = frames * kFrameUs});
-      truth_rolls.push_back(std::move(truth));
-      output_rolls.push_back(decide(p, frames, K, options_.reference_decisions));
-    });
-    result_.segments = segment_metrics(classes_, scored, {.undefined = options_.undefined});
-    result_.events = event_metrics(classes_, scored, options_.events);
-    result_.reference = reference_sed_metrics(truth_rolls, output_rolls);
-    return std::move(result_);
-  }
-
- private:
-  template <class Use>
-  void for_each_item(const Use& use) {
+  Collected run() {
     for (std::size_t i = 0; i < items_.size(); ++i) {
-      use(source_.dataset->items[static_cast<std::size_t>(items_[i])], probabilities(session_, source_, items_[i]));
+      add(item(items_[i]), probabilities(session_, source_, items_[i]));
       if (options_.progress)
         options_.progress(static_cast<std::int64_t>(i) + 1, static_cast<std::int64_t>(items_.size()));
     }
+    return std::move(out_);
   }
 
-  [[nodiscard]] std::vector<std::uint8_t> hard_row(const std::vector<ClassTarget>& targets) const {
-    std::vector<std::uint8_t> row(classes_.size());
-    for (const ClassTarget& t : targets) row[static_cast<std::size_t>(t.label)] = t.value >= 0.5F ? 1 : 0;
-    return row;
-  }
+ private:
+  [[nodiscard]] const Item& item(std::int32_t i) const { return source_.dataset->items[static_cast<std::size_t>(i)]; }
 
-  [[nodiscard]] std::vector<double> training_frequencies() const {
-    std::vector<double> counts(classes_.size());
-    for (const std::int32_t i : source_.dataset->indices(Split::kTrain, Task::kTag)) {
-      for (const ClassTarget& t : *source_.dataset->items[static_cast<std::size_t>(i)].tags) {
-        counts[static_cast<std::size_t>(t.label)] += static_cast<double>(t.value);
-      }
+  void add(const Item& item, std::vector<double> p) {
+    if (source_.task == Task::kSed) {
+      add_events(item, std::move(p));
+      return;
     }
-    return counts;
+    out_.scores.insert(out_.scores.end(), p.begin(), p.end());
+    if (source_.task == Task::kAsc) {
+      out_.scenes.push_back(item.scene_index());
+      out_.devices.push_back(item.device);
+    } else {
+      std::vector<std::uint8_t> row(static_cast<std::size_t>(width_));
+      for (const ClassTarget& t : *item.tags) row[static_cast<std::size_t>(t.label)] = t.value >= 0.5F ? 1 : 0;
+      out_.tags.insert(out_.tags.end(), row.begin(), row.end());
+    }
+  }
+
+  void add_events(const Item& item, std::vector<double> p) {
+    const std::int64_t frames = static_cast<std::int64_t>(p.size()) / width_;
+    std::vector<float> matrix(p.size());
+    fill_frames(*item.events, matrix.data(), frames, width_);
+    std::vector<std::uint8_t> active(p.size());
+    std::transform(matrix.begin(), matrix.end(), active.begin(), [](float v) { return v >= 0.5F ? 1 : 0; });
+    Roll truth = roll_of(active, frames, width_);
+    out_.events.push_back({.scores = frame_scores(std::move(p), width_, kFrameUs),
+                           .truth = events_of(truth, kFrameUs),
+                           .length = frames * kFrameUs});
+    out_.rolls.push_back(std::move(truth));
   }
 
   const Session& session_;
   const TaskSource& source_;
   const EvaluateOptions& options_;
-  std::vector<std::string> classes_;
+  std::int32_t width_;
   std::vector<std::int32_t> items_;
-  Evaluation result_;
+  Collected out_;
 };
+
+[[nodiscard]] std::vector<double> training_frequencies(const TaskSource& source) {
+  std::vector<double> counts(static_cast<std::size_t>(source.dataset->labels.tag.size()));
+  for (const std::int32_t i : source.dataset->indices(Split::kTrain, Task::kTag)) {
+    for (const ClassTarget& t : *source.dataset->items[static_cast<std::size_t>(i)].tags) {
+      counts[static_cast<std::size_t>(t.label)] += static_cast<double>(t.value);
+    }
+  }
+  return counts;
+}
+
+void score_events(const std::vector<std::string>& classes, const Collected& collected, const EvaluateOptions& options,
+                  Evaluation& result) {
+  const auto width = static_cast<std::int64_t>(classes.size());
+  std::vector<SedItem> scored;
+  std::vector<PsdsRecording> recordings;
+  std::vector<Roll> released;
+  for (const TuningItem& item : collected.events) {
+    const auto decided = [&](const DecisionRules& rules) {
+      return decide(item.scores.values, item.scores.frames(), width, rules);
+    };
+    scored.push_back(
+        {.truth = item.truth, .output = events_of(decided(options.decisions), kFrameUs), .length = item.length});
+    released.push_back(decided(options.reference_decisions));
+    recordings.push_back({.truth = item.truth, .length = item.length});
+  }
+  result.segments = segment_metrics(classes, scored, {.undefined = options.undefined});
+  result.events = event_metrics(classes, scored, options.events);
+  result.reference = reference_sed_metrics(collected.rolls, released);
+  if (!options.psds) return;
+  const LoadScores load = [&](std::size_t i) { return filtered(collected.events[i].scores, options.decisions); };
+  result.psds = psds_metrics(classes, recordings, load, {.rules = {psds1(), psds2()}});
+}
 
 }  // namespace
 
@@ -157,8 +165,60 @@ std::vector<float> item_signal(const PcmCache::Item& audio, int signal, const It
 }
 
 Evaluation evaluate(const Session& session, const TaskSource& source, const EvaluateOptions& options) {
-  Evaluator evaluator(session, source, options);
-  return source.task == Task::kAsc ? evaluator.asc() : source.task == Task::kTag ? evaluator.tag() : evaluator.sed();
+  const Collected collected = Collector(session, source, options.split, options).run();
+  const std::vector<std::string>& classes = source.dataset->labels[source.task].names();
+  Evaluation result{.task = source.task,
+                    .split = options.split,
+                    .items = static_cast<std::int64_t>(collected.recordings.size()),
+                    .decisions = options.decisions,
+                    .reference_decisions = options.reference_decisions};
+  if (source.task == Task::kAsc) {
+    std::vector<std::string> groups;
+    for (const std::string& device : collected.devices) groups.push_back(asc_device_group(device));
+    result.asc = asc_metrics({.classes = classes,
+                              .probabilities = collected.scores,
+                              .truth = collected.scenes,
+                              .devices = collected.devices,
+                              .groups = groups});
+  } else if (source.task == Task::kTag) {
+    const std::vector<double> frequencies = training_frequencies(source);
+    result.tag = tag_metrics({.classes = classes,
+                              .scores = collected.scores,
+                              .truth = collected.tags,
+                              .thresholds = options.tag_thresholds,
+                              .frequencies = frequencies});
+  } else {
+    score_events(classes, collected, options, result);
+  }
+  return result;
+}
+
+DecisionFile tune(const Session& session, const TaskSource& source, const EvaluateOptions& options,
+                  TuningObjective objective) {
+  if (source.task == Task::kAsc) {
+    fail(ErrorKind::kUsage, "scenes are decided by the highest probability and have no threshold to tune");
+  }
+  if (source.dataset->selection == Selection::kReference) {
+    fail(ErrorKind::kUsage,
+         "with --selection reference nothing is held out for validation, so thresholds would be chosen on what is "
+         "reported; leave it out");
+  }
+  Collected collected = Collector(session, source, Split::kValid, options).run();
+  const LabelSet& classes = source.dataset->labels[source.task];
+  DecisionFile file{.task = source.task,
+                    .objective = source.task == Task::kTag ? "f1" : word_of(kTuningObjectiveWords, objective),
+                    .data = source.dataset->root,
+                    .part = split_name(Split::kValid),
+                    .classes = classes,
+                    .rules = options.decisions};
+  for (const std::string& name : collected.recordings) file.recordings.push_back(recording_key(name));
+  file.tuned = source.task == Task::kTag
+                   ? tune_tag_thresholds(collected.scores, collected.tags, classes.size())
+                   : tune_thresholds(classes.size(), collected.events,
+                                     {.objective = objective, .rules = options.decisions, .events = options.events});
+  file.rules.thresholds.clear();
+  for (const TunedClass& c : file.tuned) file.rules.thresholds.push_back(c.threshold);
+  return file;
 }
 
 nlohmann::ordered_json to_json(const Evaluation& e) {
@@ -171,6 +231,7 @@ nlohmann::ordered_json to_json(const Evaluation& e) {
     j["event_based"] = to_json(*e.events);
     j["reference_code"] = to_json(*e.reference);
     j["reference_code"]["decisions"] = to_json(e.reference_decisions);
+    for (const PsdsMetrics& psds : e.psds) j[psds.rule.name] = to_json(psds);
   }
   return j;
 }

@@ -9,6 +9,7 @@ int main(int argc, char** argv) {
   add_train(program);
   add_eval(program);
   add_predict(program);
+  add_score(program);
   add_features(program);
   add_data(program);
   add_model(program);

@@ -57,6 +57,21 @@ TEST_CASE("program: predict gives scene, tags and events for any recording", "[p
   CHECK_THAT(read_file(folder / "p.csv"), Catch::StartsWith("file,kind,label,probability,onset,offset\n"));
   CHECK(std::filesystem::exists(folder / "labels/a.txt"));
 
+  // Several formats at once; one of them may take the terminal.
+  const test::Finished formats =
+      run(folder, {"predict", "--format", "jsonl", "--format", "scores=" + (folder / "scores"), "--format",
+                   "events=" + (folder / "e.tsv"), "--model", model, folder / "a.wav"});
+  INFO(formats.errors);
+  CHECK(formats.code == 0);
+  CHECK(nlohmann::json::parse(formats.output)["tags"].size() == 80);  // all of them, for scoring
+  CHECK_THAT(read_file(folder / "scores/a.tsv"), Catch::StartsWith("onset\toffset\talarm\t"));
+  CHECK_THAT(read_file(folder / "e.tsv"), Catch::StartsWith("filename\tonset\toffset\tevent_label\n"));
+  for (const char* format : {"wav", "scores", "jsonl=", "dcase-asc"}) {  // the last: not with --task tag
+    CHECK(run(folder, {"predict", folder / "a.wav", "--model", model, "--task", "tag", "--format", format}).code == 2);
+  }
+  CHECK(run(folder, {"predict", folder / "a.wav", "--model", model, "--format", "json", "--format", "csv"}).code == 2);
+  CHECK(run(folder, {"predict", folder / "a.wav", "--model", model, "--median", "4"}).code == 2);
+
   const test::Finished bad = run(folder, {"predict", folder / "bad.wav", "--model", model});
   CHECK(bad.code == 3);
   CHECK(run(folder, {"predict", folder / "nothing.wav", "--model", model}).code == 4);
@@ -192,6 +207,28 @@ TEST_CASE("program: eval reports a manifest's test part and refuses a model of o
   const auto json = nlohmann::json::parse(read_file(folder / "e.json"));
   CHECK(json["tasks"].size() == 3);
   CHECK(json["tasks"][0]["items"] == 2);
+  CHECK(json["tasks"][2].contains("psds1"));
+
+  // Thresholds are chosen on validation, which is then no part to report.
+  const std::string own = folder / "own.safetensors";
+  const std::string decisions = folder / "d.json";
+  const test::Finished tuned = run(
+      folder, {"eval", "--model", own, "--sed", manifest, "--tune-thresholds", decisions, "--json", folder / "t.json"});
+  INFO(tuned.errors);
+  CHECK(tuned.code == 0);
+  const auto tuned_json = nlohmann::json::parse(read_file(folder / "t.json"));
+  CHECK(tuned_json["tasks"][0]["tuned"]["part"] == "valid");
+  CHECK(tuned_json["tasks"][0]["decisions"]["thresholds"].size() == 2);
+  CHECK(run(folder, {"eval", "--model", own, "--sed", manifest, "--decisions", decisions}).code == 0);
+  CHECK(run(folder, {"eval", "--model", own, "--sed", manifest, "--decisions", decisions, "--part", "valid"}).code ==
+        2);
+  CHECK(run(folder, {"eval", "--model", own, "--sed", manifest, "--tune-thresholds", decisions, "--part", "valid"})
+            .code == 2);
+  CHECK(run(folder,
+            {"eval", "--model", own, "--sed", manifest, "--tune-thresholds", decisions, "--selection", "reference"})
+            .code == 2);
+  CHECK(run(folder, {"eval", "--model", own, "--asc", manifest, "--tune-thresholds", decisions}).code == 2);
+
   const test::Finished other = run(folder, {"eval", "--model", write_model(folder), "--asc", manifest});
   CHECK(other.code == 3);
   CHECK(run(folder, {"eval", "--model", folder / "own.safetensors"}).code == 2);

@@ -64,14 +64,15 @@ TEST_CASE("sed events: probabilities become decisions in the stated order", "[me
     return p;
   };
   CHECK(run({0.3, 0.30001, 0.5, 0.1}, {.thresholds = {0.3}}) == bits("0110"));  // strictly above
-  CHECK(run(from("0100110111"), {.median_frames = 3}) == bits("0000111111"));
-  CHECK(run(from("1001"), {.median_frames = 3}) == bits("1001"));  // mirrored ends
-  CHECK(run(from("10110001"), {.close_gap_frames = 1}) == bits("11110001"));
-  CHECK(run(from("00110100"), {.close_gap_frames = 9}) == bits("00111100"));  // pauses at the ends stay
-  CHECK(run(from("10110111"), {.minimum_frames = 3}) == bits("00000111"));
-  CHECK(run(from("10110000"), {.close_gap_frames = 1, .minimum_frames = 4}) == bits("11110000"));  // closed, then kept
-  CHECK(run(from("1"), {.median_frames = 7}) == bits("1"));
-  CHECK(run({}, {.median_frames = 7}).empty());
+  CHECK(run(from("0100110111"), {.median_frames = {3}}) == bits("0000111111"));
+  CHECK(run(from("1001"), {.median_frames = {3}}) == bits("1001"));  // mirrored ends
+  CHECK(run(from("10110001"), {.close_gap_frames = {1}}) == bits("11110001"));
+  CHECK(run(from("00110100"), {.close_gap_frames = {9}}) == bits("00111100"));  // pauses at the ends stay
+  CHECK(run(from("10110111"), {.minimum_frames = {3}}) == bits("00000111"));
+  CHECK(run(from("10110000"), {.close_gap_frames = {1}, .minimum_frames = {4}}) ==
+        bits("11110000"));  // closed, then kept
+  CHECK(run(from("1"), {.median_frames = {7}}) == bits("1"));
+  CHECK(run({}, {.median_frames = {7}}).empty());
   // one threshold a class
   const Roll two = decide(std::vector<double>{0.4, 0.4}, 1, 2, {.thresholds = {0.3, 0.5}});
   CHECK(two.at(0, 0));
@@ -80,8 +81,10 @@ TEST_CASE("sed events: probabilities become decisions in the stated order", "[me
   CHECK_THROWS_AS(decide(std::vector<double>{NAN}, 1, 1, {}), Error);
   CHECK_THROWS_AS(decide(std::vector<double>{0.1}, 2, 1, {}), Error);
   CHECK_THROWS_AS(decide(std::vector<double>{0.1}, 1, 1, {.thresholds = {0.1, 0.2}}), Error);
-  CHECK_THROWS_AS(decide(std::vector<double>{0.1}, 1, 1, {.median_frames = 4}), Error);
-  CHECK_THROWS_AS(decide(std::vector<double>{0.1}, 1, 1, {.minimum_frames = -1}), Error);
+  CHECK_THROWS_AS(decide(std::vector<double>{0.1}, 1, 1, {.median_frames = {4}}), Error);
+  CHECK_THROWS_AS(decide(std::vector<double>{0.1}, 1, 1, {.median_frames = {kLongestMedian + 2}}), Error);
+  CHECK_THROWS_AS(decide(std::vector<double>{0.1}, 1, 1, {.minimum_frames = {-1}}), Error);
+  CHECK_THROWS_AS(decide(std::vector<double>{0.1}, 1, 1, {.minimum_frames = {1, 1}}), Error);
 }
 
 TEST_CASE("sed events: runs of frames and microseconds", "[metrics][sed]") {

@@ -9,9 +9,11 @@
 
 #include "engine/files.hpp"
 #include "train/cli/app.hpp"
+#include "train/cli/decision_options.hpp"
 #include "train/cli/evaluation_report.hpp"
 #include "train/cli/exit_codes.hpp"
 #include "train/cli/interrupt.hpp"
+#include "train/cli/score_common.hpp"
 #include "train/cli/sources.hpp"
 #include "train/cli/verbs.hpp"
 #include "train/run_origin.hpp"
@@ -24,8 +26,8 @@ struct Options {
   std::string part = "test";
   SourceOptions source;
   std::string metrics = "standard";
-  double threshold = -1;
-  DecisionRules decisions;
+  DecisionOptions decisions;
+  std::string tune, objective = "segment-f1";
   double offset_share = 0.5;
   bool sed_eval_compat = false;
   std::string bn_stats;
@@ -39,18 +41,13 @@ Split parse_part(const std::string& text) {
   fail(ErrorKind::kUsage, "--part takes train, valid or test, not \"", text, "\"");
 }
 
-EvaluateOptions evaluate_options(const Options& o, bool reference) {
-  const Split split = parse_part(o.part);
-  EvaluateOptions e{.split = split};
-  // The released code decides at 0.3, and nothing follows; 0.5 is everybody's default. Options are for what is printed.
+EvaluateOptions evaluate_options(const Options& o) {
+  EvaluateOptions e{.split = parse_part(o.part)};
   e.decisions.thresholds = {0.5};
-  DecisionRules& printed = reference ? e.reference_decisions : e.decisions;
-  const std::vector<double> threshold = printed.thresholds;
-  printed = o.decisions;
-  printed.thresholds = o.threshold >= 0 ? std::vector<double>{o.threshold} : threshold;
   e.undefined = o.sed_eval_compat ? UndefinedRule::kSedEval : UndefinedRule::kStandard;
   e.events.undefined = e.undefined;
   e.events.offset_share = o.offset_share;
+  e.psds = true;
   return e;
 }
 
@@ -66,13 +63,56 @@ Model load_model(const Options& o, const BackendPtr& backend) {
   return model;
 }
 
+// Decisions of the command line, of a file, or chosen now on the validation part. `content` keeps the file or what was
+// chosen.
+void set_decisions(const Options& o, const Session& session, const TaskSource& source, bool reference,
+                   EvaluateOptions& options, DecisionFile& content) {
+  const Task task = source.task;
+  if (task == Task::kAsc) return;
+  DecisionOptions given = o.decisions;
+  if (!given.file.empty() && read_decisions(given.file).task != task) return;  // of the other task
+  // The threshold and the filters of the command line are those of sound events.
+  if (task == Task::kTag && given.file.empty()) given = {};
+  // The released code decides at 0.3; 0.5 is everybody's default.
+  DecisionRules rules = decision_rules(given, reference && task == Task::kSed ? 0.3 : 0.5,
+                                       session.model().info().labels[task], task, &content);
+  if (!o.tune.empty()) {
+    EvaluateOptions tuning = options;
+    tuning.decisions = rules;
+    content = tune(session, source, tuning, value_of(kTuningObjectiveWords, o.objective, "--objective"));
+    content.system = o.model;
+    atomic_write(o.tune, write_decisions(content));
+    rules = content.rules;
+  }
+  if (task == Task::kTag) {
+    options.tag_thresholds = rules.thresholds;
+  } else {
+    // Options are for the scores that are printed.
+    (reference ? options.reference_decisions : options.decisions) = std::move(rules);
+  }
+  if (!content.recordings.empty()) options.tuned = &content;
+}
+
+void check_tuning(const Options& o) {
+  if (o.tune.empty()) return;
+  if (parse_part(o.part) == Split::kValid) {
+    fail(ErrorKind::kUsage, "--tune-thresholds chooses on the validation part, so --part valid cannot be reported");
+  }
+  if (!o.decisions.file.empty()) fail(ErrorKind::kUsage, "--tune-thresholds and --decisions exclude each other");
+  if (o.tag.empty() == o.sed.empty()) {
+    fail(ErrorKind::kUsage,
+         "--tune-thresholds needs --tag or --sed, one at a time: it writes the thresholds of one task");
+  }
+}
+
 int eval(const Options& o, Environment& environment) {
   const InterruptScope interrupt;
   if (o.metrics != "standard" && o.metrics != "reference") {
     fail(ErrorKind::kUsage, "--metrics takes standard or reference, not \"", o.metrics, "\"");
   }
   const bool reference = o.metrics == "reference";
-  EvaluateOptions options = evaluate_options(o, reference);
+  check_tuning(o);
+  EvaluateOptions options = evaluate_options(o);
   const Session session(std::make_shared<const Model>(load_model(o, environment.backend())));
   nlohmann::ordered_json json = {{"model", o.model},
                                  {"bn_stats", bn_stats_name(session.model().info().bn_stats)},
@@ -98,10 +138,19 @@ int eval(const Options& o, Environment& environment) {
       progress->advance(done - shown);
       shown = done;
     };
+    DecisionFile content;
+    options.tuned = nullptr;
+    set_decisions(o, session, source, reference, options, content);
+    progress.reset();
+    shown = 0;
     const Evaluation evaluation = evaluate(session, source, options);
     progress.reset();
     std::cout << evaluation_text(evaluation, reference) << "\n";
-    json["tasks"].push_back(to_json(evaluation));
+    nlohmann::ordered_json entry = to_json(evaluation);
+    if (!content.tuned.empty()) {
+      entry["tuned"] = origin_json(content);
+    }
+    json["tasks"].push_back(std::move(entry));
   }
   if (!any) fail(ErrorKind::kUsage, "eval needs at least one of --asc, --tag and --sed with the folder of a data set");
   if (!o.json.empty()) atomic_write(o.json, json.dump(2, ' ', false, nlohmann::json::error_handler_t::replace) + "\n");
@@ -124,13 +173,10 @@ void add_eval(Program& program) {
   add_reader_options(verb, o->source.request);
   verb.add_option("--metrics", o->metrics, "standard, or reference: what the released code computes")
       ->capture_default_str();
-  verb.add_option("--threshold", o->threshold, "of sound events (default 0.5, with --metrics reference 0.3)");
-  verb.add_option("--median", o->decisions.median_frames, "odd length of a median filter over 100 ms frames")
-      ->capture_default_str();
-  verb.add_option("--min-frames", o->decisions.minimum_frames, "shorter events (in 100 ms frames) are dropped")
-      ->capture_default_str();
-  verb.add_option("--close-gap", o->decisions.close_gap_frames, "pauses up to this many frames are closed")
-      ->capture_default_str();
+  add_decision_options(verb, o->decisions, "0.5, with --metrics reference 0.3");
+  verb.add_option("--tune-thresholds", o->tune,
+                  "choose a threshold a class on the validation part, write them to FILE and report with them");
+  verb.add_option("--objective", o->objective, "of tuning sound events: segment-f1 or event-f1")->capture_default_str();
   verb.add_option("--offset-share", o->offset_share,
                   "tolerance of event offsets as a share of the length (DCASE Task 4: 0.2)")
       ->capture_default_str();

@@ -13,6 +13,7 @@ std::string evaluation_text(const Evaluation& e, bool reference) {
   if (e.tag) text += report_text(*e.tag);
   if (e.segments && reference) text += report_text(*e.reference);
   if (e.segments && !reference) text += report_text(*e.segments) + "\n" + report_text(*e.events);
+  if (!e.psds.empty() && !reference) text += "\n" + report_text(e.psds);
   return text;
 }
 

@@ -1,14 +1,12 @@
 #pragma once
-/// Predictions as people and programs read them: text on the terminal, JSON, CSV, Audacity label tracks.
+/// Predictions as they come in: text on the terminal, and any of the output formats.
 
-#include <cstdint>
-#include <set>
+#include <memory>
 #include <string>
 #include <vector>
 
-#include <nlohmann/json.hpp>
-
 #include "dcasenet/session.hpp"
+#include "train/formats/writers.hpp"
 #include "train/metrics/sed_events.hpp"
 
 namespace dcase::cli {
@@ -18,36 +16,25 @@ struct PredictionRules {
   DecisionRules decisions;
 };
 
-struct PredictionFiles {
-  std::string json;    ///< "": none, "-": the terminal instead of the text
-  std::string csv;     ///< "": none
-  std::string labels;  ///< folder; "": none
-};
-
-/// Text is printed as recordings come in; files are written by `finish`, whole or not at all (label tracks at once).
+/// Text is printed as recordings come in, unless a format takes the terminal; single files are written by `finish`,
+/// whole or not at all, files of a recording at once.
 class PredictionReport {
  public:
-  PredictionReport(LabelSets labels, PredictionRules rules, PredictionFiles files);
+  /// `show_text`: false where a writer has the terminal.
+  PredictionReport(LabelSets labels, PredictionRules rules, std::vector<std::unique_ptr<OutputWriter>> writers,
+                   bool show_text);
   void add(const std::string& file, const Prediction& prediction);
   void add_failure(const std::string& file, const std::string& reason);
   void finish() const;
 
  private:
-  struct Event {
-    double onset, offset, probability;  ///< seconds; mean over the event's frames
-    std::string label;
-  };
-  [[nodiscard]] std::vector<Event> events(const Prediction& prediction) const;
-  void add_csv(const std::string& file, const std::string& kind, const std::string& label, double probability,
-               double onset, double offset);
-  void write_labels(const std::string& file, const std::vector<Event>& events);
+  [[nodiscard]] std::vector<LabelledEvent> events(const Prediction& prediction) const;
+  [[nodiscard]] std::string text_of(const RecordingResult& result) const;
 
   LabelSets labels_;
   PredictionRules rules_;
-  PredictionFiles files_;
-  nlohmann::ordered_json json_ = nlohmann::ordered_json::array();
-  std::string csv_;
-  std::set<std::string> label_files_;
+  std::vector<std::unique_ptr<OutputWriter>> writers_;
+  bool show_text_;
 };
 
 }  // namespace dcase::cli

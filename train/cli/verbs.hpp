@@ -8,6 +8,7 @@ class Program;
 void add_train(Program& program);
 void add_eval(Program& program);
 void add_predict(Program& program);
+void add_score(Program& program);
 void add_features(Program& program);
 void add_data(Program& program);
 void add_model(Program& program);

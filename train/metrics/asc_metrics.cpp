@@ -104,6 +104,7 @@ AscMetrics asc_metrics(const AscInput& in) {
     const double p = std::clamp(row[truth] / sum, kLogLossEpsilon, 1 - kLogLossEpsilon);
     const double loss = -std::log(p);
     m.prediction.push_back(static_cast<std::int32_t>(best));
+    m.losses.push_back(loss);
     ++m.confusion[truth * classes + best];
     overall.add(truth, best == truth, loss);
     by_class[truth].add(truth, best == truth, loss);

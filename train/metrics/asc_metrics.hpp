@@ -42,6 +42,7 @@ struct AscMetrics {
   std::vector<AscPart> groups;           ///< sorted by name
   std::vector<std::int64_t> confusion;   ///< [K,K], rows truth, columns prediction
   std::vector<std::int32_t> prediction;  ///< [N], the lowest index among equals
+  std::vector<double> losses;            ///< [N], of which log_loss is the mean
   double uniform_accuracy = 0;           ///< of guessing: 100 / K
   double constant_accuracy = 0;          ///< of the best single answer on these items
   double uniform_log_loss = 0;           ///< ln K
@@ -55,7 +56,7 @@ struct AscMetrics {
 /// infinity.
 [[nodiscard]] std::vector<double> mean_softmax(std::span<const float> logits, std::int64_t crops, std::int64_t classes);
 
-/// Undefined numbers become null. Predictions are left out.
+/// Undefined numbers become null. Predictions and losses of items are left out.
 [[nodiscard]] nlohmann::ordered_json to_json(const AscMetrics& metrics);
 
 }  // namespace dcase

@@ -11,18 +11,13 @@ namespace {
 /// One class of a roll over time.
 using Track = std::vector<std::uint8_t>;
 
-/// Index mirrored about the ends with the end repeated (2 1 0 | 0 1 2 | 2 1 0), as scipy's median filter does.
-[[nodiscard]] std::int64_t mirrored(std::int64_t t, std::int64_t frames) {
-  const std::int64_t period = 2 * frames;
-  t = ((t % period) + period) % period;
-  return t < frames ? t : period - 1 - t;
-}
-
 /// Median of 0 and 1 over an odd window: the majority. The count is updated from frame to frame.
 [[nodiscard]] Track median(const Track& x, std::int64_t length) {
   const auto frames = static_cast<std::int64_t>(x.size());
   const std::int64_t half = length / 2;
-  const auto value = [&](std::int64_t t) { return std::int64_t{x[static_cast<std::size_t>(mirrored(t, frames))]}; };
+  const auto value = [&](std::int64_t t) {
+    return std::int64_t{x[static_cast<std::size_t>(mirrored_index(t, frames))]};
+  };
   Track y(x.size());
   std::int64_t ones = 0;
   for (std::int64_t t = -half; t <= half; ++t) ones += value(t);
@@ -76,6 +71,29 @@ void check_size(const char* op, std::size_t size, std::int64_t frames, std::int6
 
 }  // namespace
 
+std::int64_t mirrored_index(std::int64_t t, std::int64_t frames) {
+  const std::int64_t period = 2 * frames;
+  t = ((t % period) + period) % period;
+  return t < frames ? t : period - 1 - t;
+}
+
+void check_rules(const DecisionRules& rules, std::int64_t classes) {
+  const auto fits = [&](const auto& values) {
+    return values.size() == 1 || static_cast<std::int64_t>(values.size()) == classes;
+  };
+  DCASE_CHECK(fits(rules.thresholds), "decide: ", rules.thresholds.size(), " thresholds for ", classes, " classes");
+  DCASE_CHECK(fits(rules.median_frames) && fits(rules.close_gap_frames) && fits(rules.minimum_frames),
+              "decide: ", rules.median_frames.size(), " medians, ", rules.close_gap_frames.size(), " gaps and ",
+              rules.minimum_frames.size(), " minimum lengths for ", classes, " classes");
+  for (const std::int64_t length : rules.median_frames) {
+    DCASE_CHECK(length > 0 && length % 2 == 1 && length <= kLongestMedian, "decide: a median over ", length,
+                " frames; the length is odd and at most ", kLongestMedian);
+  }
+  for (const auto* lengths : {&rules.close_gap_frames, &rules.minimum_frames}) {
+    for (const std::int64_t length : *lengths) DCASE_CHECK(length >= 0, "decide: a length of ", length, " frames");
+  }
+}
+
 std::int64_t microseconds(double seconds) {
   if (!(std::abs(seconds) * 1e6 <= static_cast<double>(kLatestMicrosecond)))
     fail(ErrorKind::kNumeric, "a time of ", seconds, " seconds");
@@ -85,23 +103,23 @@ std::int64_t microseconds(double seconds) {
 Roll decide(std::span<const double> probabilities, std::int64_t frames, std::int64_t classes,
             const DecisionRules& rules) {
   check_size("decide", probabilities.size(), frames, classes);
-  DCASE_CHECK(rules.thresholds.size() == 1 || static_cast<std::int64_t>(rules.thresholds.size()) == classes,
-              "decide: ", rules.thresholds.size(), " thresholds for ", classes, " classes");
-  DCASE_CHECK(rules.median_frames > 0 && rules.median_frames % 2 == 1, "decide: a median over ", rules.median_frames,
-              " frames; the length is odd");
-  DCASE_CHECK(rules.close_gap_frames >= 0 && rules.minimum_frames >= 0, "decide: a negative length");
+  check_rules(rules, classes);
   Roll roll{.frames = frames, .classes = classes, .active = std::vector<std::uint8_t>(probabilities.size())};
   for (std::int64_t c = 0; c < classes; ++c) {
-    const double threshold = rules.thresholds[rules.thresholds.size() == 1 ? 0 : static_cast<std::size_t>(c)];
+    const auto at = static_cast<std::size_t>(c);
+    const double threshold = of_class(rules.thresholds, at);
+    const std::int64_t window = of_class(rules.median_frames, at);
+    const std::int64_t gap = of_class(rules.close_gap_frames, at);
+    const std::int64_t minimum = of_class(rules.minimum_frames, at);
     Track track(static_cast<std::size_t>(frames));
     for (std::int64_t t = 0; t < frames; ++t) {
       const double p = probabilities[static_cast<std::size_t>(t * classes + c)];
       if (!std::isfinite(p)) fail(ErrorKind::kNumeric, "decide: frame ", t, ", class ", c, " has the probability ", p);
       track[static_cast<std::size_t>(t)] = p > threshold ? 1 : 0;
     }
-    if (rules.median_frames > 1 && frames > 0) track = median(track, rules.median_frames);
-    if (rules.close_gap_frames > 0) close_gaps(track, rules.close_gap_frames);
-    if (rules.minimum_frames > 1) drop_short(track, rules.minimum_frames);
+    if (window > 1 && frames > 0) track = median(track, window);
+    if (gap > 0) close_gaps(track, gap);
+    if (minimum > 1) drop_short(track, minimum);
     for (std::int64_t t = 0; t < frames; ++t) {
       roll.active[static_cast<std::size_t>(t * classes + c)] = track[static_cast<std::size_t>(t)];
     }

@@ -33,13 +33,27 @@ struct Roll {
   }
 };
 
-/// From probabilities to decisions, in this order. The defaults switch everything off but the threshold.
+/// From probabilities to decisions, in this order; each one value, or one a class. The defaults switch everything off
+/// but the threshold.
 struct DecisionRules {
-  std::vector<double> thresholds = {0.5};  ///< one, or one a class; active is probability > threshold
-  std::int64_t median_frames = 1;          ///< odd length of a median over time; edges are mirrored
-  std::int64_t close_gap_frames = 0;       ///< pauses of at most this length inside a class are filled
-  std::int64_t minimum_frames = 0;         ///< events shorter than this are dropped
+  std::vector<double> thresholds = {0.5};            ///< active is probability > threshold
+  std::vector<std::int64_t> median_frames = {1};     ///< odd length of a median over time; edges are mirrored
+  std::vector<std::int64_t> close_gap_frames = {0};  ///< pauses of at most this length inside a class are filled
+  std::vector<std::int64_t> minimum_frames = {0};    ///< events shorter than this are dropped
 };
+inline constexpr std::int64_t kLongestMedian = 100'001;
+
+/// The value of a class from one for all, or one a class.
+template <class Value>
+[[nodiscard]] Value of_class(const std::vector<Value>& values, std::size_t c) {
+  return values[values.size() == 1 ? 0 : c];
+}
+
+/// Throws Error(kArgument) for rules that do not fit `classes`, negative lengths, an even or too long median.
+void check_rules(const DecisionRules& rules, std::int64_t classes);
+
+/// Frame t mirrored about the ends with the end repeated (2 1 0 | 0 1 2 | 2 1 0), as scipy's median filter does.
+[[nodiscard]] std::int64_t mirrored_index(std::int64_t t, std::int64_t frames);
 
 /// Throws Error(kNumeric) for a probability that is NaN or infinite, Error(kArgument) for rules that do not fit.
 [[nodiscard]] Roll decide(std::span<const double> probabilities, std::int64_t frames, std::int64_t classes,

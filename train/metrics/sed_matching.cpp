@@ -127,6 +127,12 @@ void augment(std::size_t start, const std::vector<std::vector<std::size_t>>& edg
   return substitutions;
 }
 
+void check(const EventOptions& options) {
+  DCASE_CHECK(options.collar_us >= 0, "event_metrics: a collar of ", options.collar_us, " microseconds");
+  DCASE_CHECK(options.offset_share >= 0 && options.offset_share <= 1, "event_metrics: an offset share of ",
+              options.offset_share, ", expected 0 to 1");
+}
+
 [[nodiscard]] std::vector<SoundEvent> cut_and_sorted(std::vector<SoundEvent> events, std::int64_t length) {
   for (SoundEvent& e : events) e.offset = std::min(e.offset, length);
   events.erase(std::remove_if(events.begin(), events.end(), [](const SoundEvent& e) { return e.onset >= e.offset; }),
@@ -139,35 +145,47 @@ void augment(std::size_t start, const std::vector<std::vector<std::size_t>>& edg
 
 }  // namespace
 
-EventMetrics event_metrics(std::span<const std::string> classes, std::span<const SedItem> items,
-                           const EventOptions& options) {
-  DCASE_CHECK(options.collar_us >= 0, "event_metrics: a collar of ", options.collar_us, " microseconds");
-  DCASE_CHECK(options.offset_share >= 0 && options.offset_share <= 1, "event_metrics: an offset share of ",
-              options.offset_share, ", expected 0 to 1");
+SedTally event_tally(std::int64_t classes, const SedItem& item, const EventOptions& options) {
+  check(options);
+  detail::check_item(classes, item);
+  const std::vector<SoundEvent> truth = cut_and_sorted(item.truth, item.length);
+  const std::vector<SoundEvent> output = cut_and_sorted(item.output, item.length);
+  Pairs pairs = match(candidates(truth, output, options, true), output.size(), options.matching);
+  std::vector<Counts> by_class(static_cast<std::size_t>(classes));
+  std::int64_t matched = 0;
+  for (std::size_t r = 0; r < truth.size(); ++r) {
+    Counts& counts = by_class[static_cast<std::size_t>(truth[r].label)];
+    const bool found = pairs.of_truth[r] != kFree;
+    ++(found ? counts.tp : counts.fn);
+    matched += found ? 1 : 0;
+  }
+  for (std::size_t e = 0; e < output.size(); ++e) {
+    if (pairs.of_output[e] == kFree) ++by_class[static_cast<std::size_t>(output[e].label)].fp;
+  }
+  SedTally tally{.rows = detail::rows_of(by_class)};
+  tally.substitutions = count_substitutions(candidates(truth, output, options, false), pairs);
+  tally.deletions = static_cast<std::int64_t>(truth.size()) - matched - tally.substitutions;
+  tally.insertions = static_cast<std::int64_t>(output.size()) - matched - tally.substitutions;
+  return tally;
+}
+
+EventMetrics sum_events(std::span<const std::string> classes, std::span<const SedTally> tallies,
+                        const EventOptions& options, std::span<const std::uint32_t> weights) {
   EventMetrics m;
   m.options = options;
-  detail::begin_sed_score(m, classes, items);
-  for (const SedItem& item : items) {
-    const std::vector<SoundEvent> truth = cut_and_sorted(item.truth, item.length);
-    const std::vector<SoundEvent> output = cut_and_sorted(item.output, item.length);
-    Pairs pairs = match(candidates(truth, output, options, true), output.size(), options.matching);
-    std::int64_t matched = 0;
-    for (std::size_t r = 0; r < truth.size(); ++r) {
-      Counts& counts = m.classes[static_cast<std::size_t>(truth[r].label)].counts;
-      const bool found = pairs.of_truth[r] != kFree;
-      ++(found ? counts.tp : counts.fn);
-      matched += found ? 1 : 0;
-    }
-    for (std::size_t e = 0; e < output.size(); ++e) {
-      if (pairs.of_output[e] == kFree) ++m.classes[static_cast<std::size_t>(output[e].label)].counts.fp;
-    }
-    const std::int64_t substitutions = count_substitutions(candidates(truth, output, options, false), pairs);
-    m.substitutions += substitutions;
-    m.deletions += static_cast<std::int64_t>(truth.size()) - matched - substitutions;
-    m.insertions += static_cast<std::int64_t>(output.size()) - matched - substitutions;
-  }
+  static_cast<void>(detail::add_tallies(m, classes, tallies, weights));
   detail::finish_sed_score(m, options.undefined);
   return m;
+}
+
+EventMetrics event_metrics(std::span<const std::string> classes, std::span<const SedItem> items,
+                           const EventOptions& options) {
+  check(options);
+  std::vector<SedTally> tallies;
+  for (const SedItem& item : items) {
+    tallies.push_back(event_tally(static_cast<std::int64_t>(classes.size()), item, options));
+  }
+  return sum_events(classes, tallies, options);
 }
 
 }  // namespace dcase

@@ -8,20 +8,49 @@ namespace dcase {
 
 namespace detail {
 
-void begin_sed_score(SedScore& score, std::span<const std::string> classes, std::span<const SedItem> items) {
-  DCASE_CHECK(!classes.empty(), "sed_metrics: no classes");
-  for (const std::string& name : classes) score.classes.push_back({.name = name});
-  for (std::size_t i = 0; i < items.size(); ++i) {
-    DCASE_CHECK(items[i].length >= 0, "sed_metrics: item ", i, " has the length ", items[i].length);
-    for (const auto* events : {&items[i].truth, &items[i].output}) {
-      for (const SoundEvent& e : *events) {
-        DCASE_CHECK(e.label >= 0 && static_cast<std::size_t>(e.label) < classes.size(), "sed_metrics: item ", i,
-                    " has an event of class ", e.label, " of ", classes.size());
-        DCASE_CHECK(e.onset >= 0 && e.onset <= e.offset && e.offset <= kLatestMicrosecond, "sed_metrics: item ", i,
-                    " has an event from ", e.onset, " to ", e.offset, " microseconds");
-      }
+void check_item(std::int64_t classes, const SedItem& item) {
+  DCASE_CHECK(classes > 0, "sed_metrics: no classes");
+  DCASE_CHECK(item.length >= 0 && item.length <= kLatestMicrosecond, "sed_metrics: an item has the length ",
+              item.length);
+  for (const auto* events : {&item.truth, &item.output}) {
+    for (const SoundEvent& e : *events) {
+      DCASE_CHECK(e.label >= 0 && e.label < classes, "sed_metrics: an event of class ", e.label, " of ", classes);
+      DCASE_CHECK(e.onset >= 0 && e.onset <= e.offset && e.offset <= kLatestMicrosecond, "sed_metrics: an event from ",
+                  e.onset, " to ", e.offset, " microseconds");
     }
   }
+}
+
+std::vector<SedTally::Row> rows_of(std::span<const Counts> classes) {
+  std::vector<SedTally::Row> rows;
+  for (std::size_t c = 0; c < classes.size(); ++c) {
+    if (classes[c].references() + classes[c].outputs() > 0) rows.push_back({static_cast<std::int32_t>(c), classes[c]});
+  }
+  return rows;
+}
+
+std::int64_t add_tallies(SedScore& score, std::span<const std::string> classes, std::span<const SedTally> tallies,
+                         std::span<const std::uint32_t> weights) {
+  DCASE_CHECK(!classes.empty(), "sed_metrics: no classes");
+  DCASE_CHECK(weights.empty() || weights.size() == tallies.size(), "sed_metrics: ", weights.size(), " weights for ",
+              tallies.size(), " recordings");
+  for (const std::string& name : classes) score.classes.push_back({.name = name});
+  std::int64_t segments = 0;
+  for (std::size_t i = 0; i < tallies.size(); ++i) {
+    const std::int64_t weight = weights.empty() ? 1 : std::int64_t{weights[i]};
+    for (const SedTally::Row& row : tallies[i].rows) {
+      const auto label = static_cast<std::size_t>(row.label);
+      DCASE_CHECK(row.label >= 0 && label < classes.size(), "sed_metrics: counts of class ", row.label, " of ",
+                  classes.size());
+      score.classes[label].counts +=
+          {.tp = weight * row.counts.tp, .fp = weight * row.counts.fp, .fn = weight * row.counts.fn};
+    }
+    score.substitutions += weight * tallies[i].substitutions;
+    score.deletions += weight * tallies[i].deletions;
+    score.insertions += weight * tallies[i].insertions;
+    segments += weight * tallies[i].segments;
+  }
+  return segments;
 }
 
 void finish_sed_score(SedScore& score, UndefinedRule rule) {
@@ -110,10 +139,13 @@ Json to_json(const ReferenceSedMetrics& m) {
 }
 
 Json to_json(const DecisionRules& rules) {
+  const auto lengths = [](const std::vector<std::int64_t>& values) {
+    return values.size() == 1 ? Json(values[0]) : Json(values);
+  };
   return {{"thresholds", rules.thresholds},
-          {"median_frames", rules.median_frames},
-          {"close_gap_frames", rules.close_gap_frames},
-          {"minimum_frames", rules.minimum_frames}};
+          {"median_frames", lengths(rules.median_frames)},
+          {"close_gap_frames", lengths(rules.close_gap_frames)},
+          {"minimum_frames", lengths(rules.minimum_frames)}};
 }
 
 }  // namespace dcase

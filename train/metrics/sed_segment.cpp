@@ -53,35 +53,49 @@ namespace {
 
 }  // namespace
 
-SegmentMetrics segment_metrics(std::span<const std::string> classes, std::span<const SedItem> items,
-                               const SegmentOptions& options) {
+SedTally segment_tally(std::int64_t classes, const SedItem& item, const SegmentOptions& options) {
   DCASE_CHECK(options.segment_us > 0, "segment_metrics: a segment of ", options.segment_us, " microseconds");
+  detail::check_item(classes, item);
+  SedTally tally{.segments = (item.length + options.segment_us - 1) / options.segment_us};
+  const Roll truth = segments_of(item.truth, tally.segments, classes, item, options.segment_us);
+  const Roll output = segments_of(item.output, tally.segments, classes, item, options.segment_us);
+  std::vector<Counts> by_class(static_cast<std::size_t>(classes));
+  for (std::int64_t s = 0; s < tally.segments; ++s) {
+    Counts counts;  // of all classes
+    for (std::int64_t c = 0; c < classes; ++c) {
+      const Counts one = outcome(truth, output, s, c);
+      by_class[static_cast<std::size_t>(c)] += one;
+      counts += one;
+    }
+    tally.substitutions += std::min(counts.fp, counts.fn);
+    tally.deletions += std::max<std::int64_t>(0, counts.fn - counts.fp);
+    tally.insertions += std::max<std::int64_t>(0, counts.fp - counts.fn);
+  }
+  tally.rows = detail::rows_of(by_class);
+  return tally;
+}
+
+SegmentMetrics sum_segments(std::span<const std::string> classes, std::span<const SedTally> tallies,
+                            const SegmentOptions& options, std::span<const std::uint32_t> weights) {
   SegmentMetrics m;
   m.options = options;
-  detail::begin_sed_score(m, classes, items);
-  const auto width = static_cast<std::int64_t>(classes.size());
-  for (const SedItem& item : items) {
-    const std::int64_t segments = (item.length + options.segment_us - 1) / options.segment_us;
-    const Roll truth = segments_of(item.truth, segments, width, item, options.segment_us);
-    const Roll output = segments_of(item.output, segments, width, item, options.segment_us);
-    for (std::int64_t s = 0; s < segments; ++s) {
-      Counts counts;  // of all classes
-      for (std::int64_t c = 0; c < width; ++c) {
-        const Counts one = outcome(truth, output, s, c);
-        m.classes[static_cast<std::size_t>(c)].counts += one;
-        counts += one;
-      }
-      m.substitutions += std::min(counts.fp, counts.fn);
-      m.deletions += std::max<std::int64_t>(0, counts.fn - counts.fp);
-      m.insertions += std::max<std::int64_t>(0, counts.fp - counts.fn);
-    }
-    m.segments += segments;
-  }
+  m.segments = detail::add_tallies(m, classes, tallies, weights);
   detail::finish_sed_score(m, options.undefined);
+  const auto width = static_cast<std::int64_t>(classes.size());
   const Counts everything_on = {.tp = m.counts.references(), .fp = m.segments * width - m.counts.references()};
   m.everything_on_f1 = m.counts.references() == 0 ? std::numeric_limits<double>::quiet_NaN()
                                                   : ratios(everything_on, options.undefined).f1;
   return m;
+}
+
+SegmentMetrics segment_metrics(std::span<const std::string> classes, std::span<const SedItem> items,
+                               const SegmentOptions& options) {
+  DCASE_CHECK(options.segment_us > 0, "segment_metrics: a segment of ", options.segment_us, " microseconds");
+  std::vector<SedTally> tallies;
+  for (const SedItem& item : items) {
+    tallies.push_back(segment_tally(static_cast<std::int64_t>(classes.size()), item, options));
+  }
+  return sum_segments(classes, tallies, options);
 }
 
 ReferenceSedMetrics reference_sed_metrics(std::span<const Roll> truth, std::span<const Roll> output,

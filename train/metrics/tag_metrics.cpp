@@ -8,10 +8,18 @@
 #include <nlohmann/json.hpp>
 
 #include "kernels/common/error.hpp"
+#include "train/metrics/tag_ranking.hpp"
 
 namespace dcase {
 
 namespace {
+
+using detail::average_precision;
+using detail::for_each_score;
+using detail::ranked_all;
+using detail::ranked_class;
+using detail::RankedScore;
+using detail::roc_auc;
 
 constexpr double kUndefined = std::numeric_limits<double>::quiet_NaN();
 
@@ -51,79 +59,14 @@ struct LabelRanking {
 template <class ScoresOf>
 [[nodiscard]] LabelRanking rank_labels(ScoresOf scores_of, std::span<const std::uint8_t> truth, std::size_t classes) {
   LabelRanking r{.precision = std::vector<double>(classes), .labels = std::vector<std::int64_t>(classes)};
-  std::vector<std::size_t> order(classes);
+  std::vector<std::size_t> order;
   for (std::size_t item = 0; item < truth.size() / classes; ++item) {
-    const std::span<const double> scores = scores_of(item);
     const std::span<const std::uint8_t> labels = truth.subspan(item * classes, classes);
-    std::iota(order.begin(), order.end(), std::size_t{0});
-    std::stable_sort(order.begin(), order.end(), [&](std::size_t a, std::size_t b) { return scores[a] > scores[b]; });
-    double hits = 0;
-    for (std::size_t rank = 0; rank < classes; ++rank) {
-      const std::size_t c = order[rank];
-      if (labels[c] == 0) continue;
-      hits += 1;
-      r.precision[c] += hits / static_cast<double>(rank + 1);
-      ++r.labels[c];
-    }
+    for (std::size_t c = 0; c < classes; ++c) r.labels[c] += labels[c];
     ++r.items;
-    if (hits == 0) ++r.items_without_labels;
+    if (detail::add_label_precision(scores_of(item), labels, order, r.precision) == 0) ++r.items_without_labels;
   }
   return r;
-}
-
-struct Pair {
-  double score;
-  bool positive;
-};
-
-void sort_descending(std::vector<Pair>& pairs) {
-  std::stable_sort(pairs.begin(), pairs.end(), [](const Pair& a, const Pair& b) { return a.score > b.score; });
-}
-
-/// Calls step(score, positives, negatives) for each distinct score, from the highest down.
-template <class Step>
-void for_each_score(const std::vector<Pair>& sorted, Step step) {
-  for (std::size_t i = 0; i < sorted.size();) {
-    std::int64_t positives = 0;
-    std::int64_t negatives = 0;
-    const double score = sorted[i].score;
-    for (; i < sorted.size() && sorted[i].score == score; ++i) (sorted[i].positive ? positives : negatives) += 1;
-    step(score, positives, negatives);
-  }
-}
-
-/// Sum over distinct scores of (R_n - R_{n-1}) P_n.
-[[nodiscard]] double average_precision(const std::vector<Pair>& sorted) {
-  double sum = 0;
-  std::int64_t tp = 0;
-  std::int64_t outputs = 0;
-  for_each_score(sorted, [&](double, std::int64_t positives, std::int64_t negatives) {
-    tp += positives;
-    outputs += positives + negatives;
-    sum += static_cast<double>(positives) * static_cast<double>(tp) / static_cast<double>(outputs);
-  });
-  return ratio(sum, static_cast<double>(tp));
-}
-
-/// Share of (positive, negative) pairs in the right order, ties counting half.
-[[nodiscard]] double roc_auc(const std::vector<Pair>& sorted) {
-  double right = 0;
-  std::int64_t tp = 0;
-  std::int64_t fp = 0;
-  for_each_score(sorted, [&](double, std::int64_t positives, std::int64_t negatives) {
-    right += static_cast<double>(negatives) * (static_cast<double>(tp) + 0.5 * static_cast<double>(positives));
-    tp += positives;
-    fp += negatives;
-  });
-  return ratio(right, static_cast<double>(tp) * static_cast<double>(fp));
-}
-
-[[nodiscard]] std::vector<Pair> pairs_of_class(std::span<const double> scores, std::span<const std::uint8_t> truth,
-                                               std::size_t c, std::size_t classes) {
-  std::vector<Pair> pairs;
-  for (std::size_t i = c; i < scores.size(); i += classes) pairs.push_back({scores[i], truth[i] != 0});
-  sort_descending(pairs);
-  return pairs;
 }
 
 [[nodiscard]] double d_prime(double auc) { return std::sqrt(2.0) * inverse_normal(auc); }
@@ -165,12 +108,13 @@ std::vector<double> best_f1_thresholds(std::span<const double> scores, std::span
   check_sizes(scores, truth, width);
   std::vector<double> thresholds(width, 0.5);
   for (std::size_t c = 0; c < width; ++c) {
-    const std::vector<Pair> sorted = pairs_of_class(scores, truth, c, width);
-    const auto total = std::count_if(sorted.begin(), sorted.end(), [](const Pair& pair) { return pair.positive; });
+    const std::vector<RankedScore> sorted = ranked_class(scores, truth, c, width);
+    const auto total =
+        std::count_if(sorted.begin(), sorted.end(), [](const RankedScore& pair) { return pair.positive; });
     double best = 0;
     double best_score = 0;  // lowest score that is still an output
     Counts counts{.tp = 0, .fp = 0, .fn = total};
-    for_each_score(sorted, [&](double score, std::int64_t positives, std::int64_t negatives) {
+    for_each_score(sorted, {}, [&](double score, std::int64_t positives, std::int64_t negatives) {
       counts += {.tp = positives, .fp = negatives, .fn = -positives};
       const double f1 = ratios(counts, UndefinedRule::kStandard).f1;
       if (f1 > best) {
@@ -180,7 +124,7 @@ std::vector<double> best_f1_thresholds(std::span<const double> scores, std::span
     });
     if (best == 0) continue;
     const auto below =
-        std::find_if(sorted.begin(), sorted.end(), [&](const Pair& pair) { return pair.score < best_score; });
+        std::find_if(sorted.begin(), sorted.end(), [&](const RankedScore& pair) { return pair.score < best_score; });
     // Without a lower score, anything below the lowest serves.
     const double next = below == sorted.end() ? best_score - 1e-6 * (1 + std::abs(best_score)) : below->score;
     const double middle = next + 0.5 * (best_score - next);
@@ -210,7 +154,7 @@ TagMetrics tag_metrics(const TagInput& in) {
   std::vector<double> f1(classes);
   Counts all;
   for (std::size_t c = 0; c < classes; ++c) {
-    const std::vector<Pair> sorted = pairs_of_class(in.scores, in.truth, c, classes);
+    const std::vector<RankedScore> sorted = ranked_class(in.scores, in.truth, c, classes);
     TagClass row{.name = in.classes[c], .positives = ranking.labels[c]};
     const auto positives = static_cast<double>(row.positives);
     row.weight = m.labels == 0 ? 0 : positives / static_cast<double>(m.labels);
@@ -219,7 +163,7 @@ TagMetrics tag_metrics(const TagInput& in) {
     row.roc_auc = auc[c] = roc_auc(sorted);
     row.d_prime = d_prime(row.roc_auc);
     if (!in.thresholds.empty()) row.threshold = in.thresholds[in.thresholds.size() == 1 ? 0 : c];
-    for (const Pair& pair : sorted) {
+    for (const RankedScore& pair : sorted) {
       const bool output = pair.score > row.threshold;
       if (output) ++(pair.positive ? row.counts.tp : row.counts.fp);
       if (!output && pair.positive) ++row.counts.fn;
@@ -235,11 +179,7 @@ TagMetrics tag_metrics(const TagInput& in) {
   m.micro_f1 = ratios(all, UndefinedRule::kStandard).f1;
   m.macro_f1 = mean_defined(f1);
 
-  std::vector<Pair> pairs;
-  pairs.reserve(in.scores.size());
-  for (std::size_t i = 0; i < in.scores.size(); ++i) pairs.push_back({in.scores[i], in.truth[i] != 0});
-  sort_descending(pairs);
-  m.micro_ap = average_precision(pairs);
+  m.micro_ap = average_precision(ranked_all(in.scores, in.truth, classes));
 
   const std::vector<double> own(ranking.labels.begin(), ranking.labels.end());
   m.prior_lwlrap = prior_lwlrap(in.frequencies.empty() ? std::span<const double>(own) : in.frequencies, in.truth);

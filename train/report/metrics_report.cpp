@@ -57,6 +57,10 @@ using Align = Table::Align;
 
 }  // namespace
 
+std::string interval_text(const Interval& interval, const std::function<std::string(double)>& text) {
+  return interval.defined() ? fmt::format(" [{}, {}]", text(interval.low), text(interval.high)) : "";
+}
+
 std::string confusion_text(const AscMetrics& m) {
   const std::size_t classes = m.classes.size();
   std::vector<Table::Column> columns = {{"truth \\ prediction", Align::kLeft}};
@@ -118,6 +122,31 @@ std::string report_text(const EventMetrics& m) {
   rule += m.options.matching == EventOptions::Matching::kGreedy ? ", greedy matching" : "";
   std::string out = fmt::format("Sound events one by one: {}{}\n", rule, undefined_note(m.options.undefined));
   return out + overall_text(m, "") + classes_text(m.classes);
+}
+
+std::string report_text(const std::vector<PsdsMetrics>& metrics) {
+  std::string out = "Sound events at every threshold:\n";
+  std::vector<Table::Column> columns = {{"class", Align::kLeft}, {"events"}};
+  for (const PsdsMetrics& m : metrics) {
+    const PsdsRule& r = m.rule;
+    out += fmt::format("  {:<14}  {}{}   (dtc {:g}, gtc {:g}, ", r.name, number_text(m.psds),
+                       interval_text(m.interval, [](double v) { return number_text(v); }), r.dtc, r.gtc);
+    if (r.cttc > 0) out += fmt::format("cttc {:g}, alpha_ct {:g}, ", r.cttc, r.alpha_ct);
+    out += fmt::format("alpha_st {:g}, up to {:g} an hour)\n", r.alpha_st, r.e_max);
+    columns.push_back({r.name});
+  }
+  if (metrics.empty()) return out;
+  const PsdsMetrics& first = metrics.front();
+  if (first.classes_without_references > 0) {
+    out += fmt::format("  {} classes without references left out\n", first.classes_without_references);
+  }
+  Table table(std::move(columns), 2);
+  for (std::size_t c = 0; c < first.classes.size(); ++c) {
+    std::vector<std::string> row = {first.classes[c].name, std::to_string(first.classes[c].references)};
+    for (const PsdsMetrics& m : metrics) row.push_back(number_text(m.classes[c].area));
+    table.add(std::move(row));
+  }
+  return out + "\n" + table.text();
 }
 
 std::string report_text(const ReferenceSedMetrics& m) {
