@@ -40,8 +40,6 @@ Model Model::load(const std::string& path, const BackendPtr& backend) {
 
 Model Model::load(const Archive& archive, const BackendPtr& backend) {
   ModelInfo info = read_model_info(archive);
-  const std::int64_t d = info.architecture.divisor;
-  if (d != 1 && d != 2 && d != 4 && d != 8) fail(ErrorKind::kData, archive.path(), ": width 1/", d, " is not offered");
   Model model(std::move(info), backend);
   model.read_state(archive);
   model.store_->set_trainable(false);

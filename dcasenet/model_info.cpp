@@ -156,6 +156,8 @@ ModelInfo read_model_info(const Archive& archive) {
   info.bn_stats = bn_stats_from_text(archive, take(kBnStats));
   info.architecture =
       architecture.empty() ? architecture_from_shapes(archive) : architecture_from_json(archive, architecture);
+  const std::int64_t d = info.architecture.divisor;
+  if (d != 1 && d != 2 && d != 4 && d != 8) fail(ErrorKind::kData, archive.path(), ": width 1/", d, " is not offered");
   for (const Task task : kAllTasks) {
     const std::int64_t classes = info.architecture.classes(task);
     if (classes < 1 || classes > kMaxClasses) {

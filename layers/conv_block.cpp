@@ -41,9 +41,11 @@ Variable ConvBlock::forward(const Variable& x, const Pass& pass) const {
   const Context& context = in.context();
   const std::vector<Variable> inputs = this->inputs(x);
   const bool recorded = std::any_of(inputs.begin(), inputs.end(), [](const Variable& v) { return v.requires_grad(); });
+  const bool batch1 = bn1_.uses_batch(pass);
+  const bool batch2 = bn2_.uses_batch(pass);
   if (!context.device.is_cpu()) {
-    if (bn1_.uses_batch(pass) && bn2_.uses_batch(pass)) return train_fused(x, pass);
-    if (!recorded && !bn1_.uses_batch(pass) && !bn2_.uses_batch(pass)) return infer_folded(x, pass);
+    if (batch1 && batch2) return train_fused(x, pass);
+    if (!recorded && !batch1 && !batch2) return infer_folded(x, pass);
   }
   const BatchNorm::Tail tail{.relu = true, .pool_m = pool_.m, .pool_t = pool_.t};
   const Conv2dPlan plan1 = conv2d_plan(conv1_.shape(N, M, T), context);
@@ -66,27 +68,25 @@ Variable ConvBlock::forward(const Variable& x, const Pass& pass) const {
   Tensor y({N, M / pool_.m, T / pool_.t, outputs_}, in.backend());
   bn2_.run_forward(z2, s2, tail, as_map(y.view()));
 
-  return record(
-      "conv_block", y, inputs,
-      [this, in, z1, s1, a1, z2, s2, tail, batch1 = bn1_.uses_batch(pass), batch2 = bn2_.uses_batch(pass)](Grads& g) {
-        const Gradient dx = g.in(0);
-        const Gradient dw1 = g.in(1);
-        const Gradient dgamma1 = g.in(2);
-        const Gradient dbeta1 = g.in(3);
-        const Gradient dw2 = g.in(4);
-        const Gradient dgamma2 = g.in(5);
-        const Gradient dbeta2 = g.in(6);
-        Tensor dz2 = z2.like();
-        bn2_.run_backward(z2, s2, tail, as_map(View<const float>(g.out())), batch2, {.view = dz2}, dgamma2, dbeta2);
-        Tensor da1 = a1.like();
-        conv2_.run_backward(a1, dz2, {.view = da1}, dw2);
-        dz2 = {};  // its block serves dz1
-        const Tensor dz1 = z1.like();
-        bn1_.run_backward(z1, s1, kReluAlone, da1, batch1, {.view = dz1}, dgamma1, dbeta1);
-        da1 = {};
-        conv1_.run_backward(as_map(View<const float>(in)), dz1,
-                            {.view = dx.view.present() ? as_map(dx.view) : View<float>(), .mode = dx.mode}, dw1);
-      });
+  return record("conv_block", y, inputs, [this, in, z1, s1, a1, z2, s2, tail, batch1, batch2](Grads& g) {
+    const Gradient dx = g.in(0);
+    const Gradient dw1 = g.in(1);
+    const Gradient dgamma1 = g.in(2);
+    const Gradient dbeta1 = g.in(3);
+    const Gradient dw2 = g.in(4);
+    const Gradient dgamma2 = g.in(5);
+    const Gradient dbeta2 = g.in(6);
+    Tensor dz2 = z2.like();
+    bn2_.run_backward(z2, s2, tail, as_map(View<const float>(g.out())), batch2, {.view = dz2}, dgamma2, dbeta2);
+    Tensor da1 = a1.like();
+    conv2_.run_backward(a1, dz2, {.view = da1}, dw2);
+    dz2 = {};  // its block serves dz1
+    const Tensor dz1 = z1.like();
+    bn1_.run_backward(z1, s1, kReluAlone, da1, batch1, {.view = dz1}, dgamma1, dbeta1);
+    da1 = {};
+    conv1_.run_backward(as_map(View<const float>(in)), dz1,
+                        {.view = dx.view.present() ? as_map(dx.view) : View<float>(), .mode = dx.mode}, dw1);
+  });
 }
 
 }  // namespace dcase

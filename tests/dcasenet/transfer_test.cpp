@@ -1,6 +1,8 @@
 /// Training on from another model: heads of other classes, other versions, frozen parts.
 
 #include <algorithm>
+#include <cstddef>
+#include <deque>
 
 #include "dcasenet/model.hpp"
 #include "tests/support/test.hpp"
@@ -94,8 +96,10 @@ TEST_CASE("transfer: a file that does not say its classes gives no rows, one tha
   const test::TemporaryFolder folder;
   const auto copy = [&](const std::string& labels) {
     ArchiveWriter writer;
+    std::deque<std::vector<std::byte>> keep;  // the writer does not copy
     for (const TensorInfo& t : donor.archive.tensors()) {
-      writer.add(t.name, t.dtype, t.shape, donor.archive.bytes(t.name));
+      keep.push_back(donor.archive.bytes(t.name));
+      writer.add(t.name, t.dtype, t.shape, keep.back());
     }
     if (!labels.empty()) writer.metadata("dcasenet.labels", labels);
     writer.write(folder / "copy.safetensors");

@@ -257,6 +257,8 @@ TEST_CASE("program: frozen parts stay as they are on CUDA, and the others learn 
   REQUIRE(cuda.code == 0);
   const Archive a = Archive::open(folder / "cpu/last.safetensors");
   const Archive b = Archive::open(folder / "cuda/last.safetensors");
+  std::size_t off = 0;
+  std::size_t all = 0;
   for (const std::string& name : a.names()) {
     INFO(name);
     if (name.starts_with("train.")) continue;
@@ -267,10 +269,12 @@ TEST_CASE("program: frozen parts stay as they are on CUDA, and the others learn 
     }
     const std::vector<double> x = a.doubles(name);
     const std::vector<double> y = b.doubles(name);
-    double worst = 0;
-    for (std::size_t i = 0; i < x.size(); ++i) worst = std::max(worst, std::abs(x[i] - y[i]));
-    CHECK(worst <= 4 * 3.15e-5);  // two Adam steps in opposite directions
+    for (std::size_t i = 0; i < x.size(); ++i) off += std::abs(x[i] - y[i]) > 3e-6 ? 1 : 0;
+    all += x.size();
   }
+  // A tenth of a step. Adam's steps move what has all but no gradient in the direction that rounding decides.
+  INFO(off << " of " << all);
+  CHECK(off * 1000 <= all);
 }
 
 TEST_CASE("program: out of memory and missing devices end in one sentence that names sizes and reasons",

@@ -129,6 +129,12 @@ TEST_CASE("program: model draw takes a file or a version", "[program]") {
   CHECK(run(folder, {"model", "draw", "--version", "1", "--width", "1/3", "-o", a}).code == 2);
   CHECK(run(folder, {"model", "draw", "--version", "1", "-o", "/proc/no/a.svg"}).code == 4);
   CHECK(run(folder, {"model", "draw", a, "-o", b}).code == 3);
+  ArchiveWriter odd;
+  odd.add("x", {1}, std::vector<float>{1});
+  odd.metadata("dcasenet.architecture",
+               R"({"version":1,"width_divisor":3,"classes_asc":1,"classes_tag":1,"classes_sed":1})");
+  odd.write(folder / "odd.safetensors");
+  CHECK(run(folder, {"model", "draw", folder / "odd.safetensors", "-o", b}).code == 3);
 }
 
 }  // namespace dcase

@@ -113,7 +113,7 @@ TEST_CASE("config: frozen parts are a list, or a text with commas", "[config]") 
   CHECK(load_config("", {}).train.freeze.empty());
   const TrainConfig c = load_config("", {R"(train.freeze=["conv_block1", "gru_1"])"});
   CHECK(c.train.freeze == Names{"conv_block1", "gru_1"});
-  CHECK(load_config("", {"train.freeze=conv_block1,layer_ASC.0"}).train.freeze == Names{"conv_block1", "layer_ASC.0"});
+  CHECK(load_config("", {"train.freeze=conv_block1, layer_ASC.0"}).train.freeze == Names{"conv_block1", "layer_ASC.0"});
   CHECK(load_config("", {"train.freeze=gru_1", "train.freeze=[]"}).train.freeze.empty());
   CHECK(config_from_json(to_json(c), "here").train.freeze == c.train.freeze);
 }

@@ -57,7 +57,7 @@ void add_model_draw(Program& program, CLI::App& group) {
   verb.add_option("--width", options->width, "with --version: 1, 1/2, 1/4 or 1/8 (1)")
       ->check(CLI::IsMember(std::vector<std::string>{"1", "1/2", "1/4", "1/8"}).description(""));
   verb.add_option("--frames", options->frames, "length that shapes are given for, in frames of 20 ms (500)")
-      ->check(CLI::Range(40, 30000).description(""));
+      ->check(CLI::Range(40, 3000).description(""));
   verb.add_option("-o,--output", options->output, "SVG to write")->required();
 }
 

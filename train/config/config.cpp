@@ -140,7 +140,9 @@ Key names(const std::string& name, const Field<std::vector<std::string>>& field,
             std::vector<std::string> list;
             if (v.is_string()) {
               std::istringstream text(v.get<std::string>());
-              for (std::string part; std::getline(text, part, ',');) list.push_back(part);
+              for (std::string part; std::getline(text, part, ',');) {
+                list.push_back(part.erase(0, std::min(part.find_first_not_of(' '), part.size())));
+              }
             } else if (v.is_array() && std::all_of(v.begin(), v.end(), [](const json& n) { return n.is_string(); })) {
               list = v.get<std::vector<std::string>>();
             } else {

@@ -199,8 +199,7 @@ class ModelCheck {
     for (int rounding = 0;; ++rounding) {
       std::vector<const Parameter*> off;
       for (const Parameter* parameter : open) {
-        const bool settled = rounding == roundings || agrees(*parameter);
-        if (settled)
+        if (agrees(*parameter))
           compare_gradient(checker_, *parameter);
         else
           off.push_back(parameter);
@@ -208,6 +207,10 @@ class ModelCheck {
       if (rounding > 0 && off.size() < open.size()) {
         checker_.remark(concat("gradients of ", open.size() - off.size(), " tensors are those of rounding ", rounding,
                                " (inputs moved by at most one last bit)"));
+      }
+      if (rounding == roundings) {
+        for (const Parameter* parameter : off) compare_gradient(checker_, *parameter);
+        return;
       }
       if (off.empty()) return;
       open = std::move(off);
