@@ -12,7 +12,9 @@ namespace {
 
 using Kind = PickleObject::Kind;
 
-constexpr int kMaxDepth = 32;
+// Checkpoints nest three or four levels. Both bound the paths of a file with many dictionaries.
+constexpr int kMaxDepth = 8;
+constexpr std::size_t kLongestKey = 64;
 constexpr std::size_t kLongestName = 256;
 constexpr std::size_t kShown = 8;  // dictionaries in a message
 /// A view may show elements more than once; beyond this a small file would fill the memory.
@@ -56,7 +58,7 @@ class Search {
 
   [[nodiscard]] std::string key_text(ObjectId id) const {
     const PickleObject& key = pickle_[id];
-    return key.kind == Kind::kInteger ? std::to_string(key.integer) : key.text.substr(0, kLongestName);
+    return key.kind == Kind::kInteger ? std::to_string(key.integer) : key.text.substr(0, kLongestKey);
   }
 
   void collect(ObjectId id, const std::string& at) {
