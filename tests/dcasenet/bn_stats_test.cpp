@@ -305,7 +305,8 @@ TEST_CASE(
     CHECK(output(pooled.evaluate(x, task), task) != output(whole.evaluate(x, task), task));
     ArchiveWriter writer;
     single.write(writer);
-    for (const TensorInfo& tensor : writer.in_memory("single").tensors()) {
+    const Archive archive = writer.in_memory("single");
+    for (const TensorInfo& tensor : archive.tensors()) {
       CHECK_FALSE(tensor.name.starts_with("averages."));
     }
     CHECK_THROWS_WITH(single.drop_task_averages(), Catch::Contains("no batch-norm averages of single tasks"));
