@@ -1,7 +1,7 @@
 #pragma once
 /// The verbs of `dcasenet model`, one file each.
 
-namespace CLI {
+namespace CLI {  // NOLINT(readability-identifier-naming): the library's own
 class App;
 }
 
