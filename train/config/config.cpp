@@ -400,7 +400,8 @@ TrainConfig load_config(const std::string& file, const std::vector<std::string>&
 TrainConfig config_from_json(const json& value, const std::string& origin) {
   if (!value.is_object()) fail(ErrorKind::kUsage, origin, ": the configuration is no JSON object");
   TrainConfig config;
-  if (const auto preset = value.find("preset"); preset != value.end() && preset->is_string() && *preset != "") {
+  if (const auto preset = value.find("preset");
+      preset != value.end() && preset->is_string() && !preset->get_ref<const std::string&>().empty()) {
     config = preset_config(find_preset(preset->get<std::string>()));
   }
   apply(config, value, "", origin);

@@ -1,6 +1,7 @@
 #pragma once
 /// One recording under a threshold that falls through all its scores: what changes where. For psds.cpp alone.
 
+#include <cmath>
 #include <cstdint>
 #include <span>
 #include <vector>
@@ -37,8 +38,7 @@ struct PsdsChanges {
 
 /// a >= share * b, exact for lengths up to 2.5 hours and shares of millionths.
 [[nodiscard]] inline bool covers(std::int64_t a, std::int64_t b, double share) {
-  return static_cast<double>(a) * 1e6 >=
-         static_cast<double>(static_cast<std::int64_t>(share * 1e6 + 0.5)) * static_cast<double>(b);
+  return static_cast<double>(a) * 1e6 >= static_cast<double>(std::llround(share * 1e6)) * static_cast<double>(b);
 }
 
 /// Appends to `changes` [rules + 1][classes.size()] those of the classes listed, from high scores to low. Where a class

@@ -49,7 +49,8 @@ std::optional<PaperRun> run_of(const json& origin, const std::string& source) {
   const json& preset = at(origin, {"preset"});
   const json& seed = at(origin, {"seed"});
   const json& changes = at(origin, {"changes"});
-  if (!preset.is_string() || preset == "" || !seed.is_number_unsigned()) return std::nullopt;
+  if (!preset.is_string() || preset.get_ref<const std::string&>().empty() || !seed.is_number_unsigned())
+    return std::nullopt;
   PaperRun run{.preset = preset.get<std::string>(), .seed = seed.get<std::uint64_t>(), .source = source};
   static_cast<void>(find_preset(run.preset));
   for (const json& change : changes) {
