@@ -9,6 +9,7 @@
 #include "kernels/bce/bce.hpp"
 #include "kernels/elementwise/elementwise.hpp"
 #include "kernels/gemm/gemm.hpp"
+#include "kernels/mel_stft/mel_stft.hpp"
 #include "kernels/pool2d/pool2d.hpp"
 #include "kernels/softmax_xent/softmax_xent.hpp"
 
@@ -236,6 +237,39 @@ Light adam(std::int64_t n) {
   return light;
 }
 
+// ---- the second launch of a training batch
+
+Light normalize(const Shape& map) {
+  return {.in = {},
+          .out = {input("log-mel", map, 3)},
+          .call = [](const Side& s) { mel_normalize({.x = s.out[0], .mean = {}, .std = {}}, {}, s.context); },
+          .cost = {.flops = 8.0 * static_cast<double>(element_count(map)),
+                   .bytes = 2.0 * sizeof(float) * static_cast<double>(element_count(map))}};
+}
+
+Light normalize_mixup(const Shape& map) {
+  struct Partners {
+    Array<std::int64_t> host, device;
+  };
+  const auto partners = std::make_shared<Partners>();
+  return {.in = {input("log-mel", map, 3)},
+          .out = {output(map)},
+          .call =
+              [partners](const Side& s) {
+                const Tensor& x = s.in[0];
+                Array<std::int64_t>& perm = s.context.device.is_cpu() ? partners->host : partners->device;
+                if (perm.size() == 0) {
+                  std::vector<std::int64_t> order;
+                  for (std::int64_t n = 0; n < x.dim(0); ++n) order.push_back(x.dim(0) - 1 - n);
+                  perm = Array<std::int64_t>::from(order, x.backend());
+                }
+                mel_normalize_mixup({.x = x, .mean = {}, .std = {}, .perm = perm.view(), .lam = 0.7, .y = s.out[0]}, {},
+                                    s.context);
+              },
+          .cost = {.flops = 19.0 * static_cast<double>(element_count(map)),
+                   .bytes = 3.0 * sizeof(float) * static_cast<double>(element_count(map))}};
+}
+
 }  // namespace
 
 void add_light(std::vector<DeviceCase>& cases, bool tiny) {
@@ -271,6 +305,9 @@ void add_light(std::vector<DeviceCase>& cases, bool tiny) {
     add(concat("gemm/", z.name), concat(z.m, "x", z.n, "x", z.k), [z] { return product(z.m, z.n, z.k); });
   }
   const std::int64_t crops = tiny ? 3 : 32;
+  const Shape log_mel{crops, 128, tiny ? 41 : 251, 1};
+  add("mel_normalize/5s", to_string(log_mel), [log_mel] { return normalize(log_mel); });
+  add("mel_normalize_mixup/5s", to_string(log_mel), [log_mel] { return normalize_mixup(log_mel); });
   const std::int64_t recordings = tiny ? 2 : 24;
   const std::int64_t labels = tiny ? 8 : 296;
   add("softmax_xent/asc", concat("[", crops, ",10] with gradient"), [crops] { return scene_loss(crops); });
