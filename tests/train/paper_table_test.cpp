@@ -107,8 +107,14 @@ TEST_CASE("table: what departs from a preset is marked and said", "[table]") {
   Files files;
   const std::string changes = R"("model.width=1/8", "train.steps=5")";
   const PaperRuns runs = read_paper_runs({files.write(evaluation("v3-single-asc", 1, asc(60), changes))});
-  CHECK_THAT(paper_tables_text(runs), Catch::Contains("60.00 (1)*") && Catch::Contains("* v3-single-asc: not as in the "
-                                                                                       "paper: model.width=1/8"));
+  CHECK_THAT(paper_tables_text(runs), Catch::Contains("60.00 (1)*") &&
+                                          Catch::Contains("* not as in the paper: model.width=1/8, train.steps=5\n"));
+  const PaperRuns mixed = read_paper_runs({files.write(evaluation("v3-single-asc", 1, asc(60), changes)),
+                                           files.write(evaluation("v1-single-asc", 1, asc(50), changes)),
+                                           files.write(evaluation("v2-single-asc", 1, asc(40), R"("train.steps=6")"))});
+  CHECK_THAT(paper_tables_text(mixed),
+             Catch::Contains("v1-single-asc, v3-single-asc: not as in the paper: model.width") &&
+                 Catch::Contains("* v2-single-asc: not as in the paper: train.steps=6"));
   CHECK_THAT(paper_tables_csv(runs), Catch::Contains(",model.width=1/8; train.steps=5\n"));
   CHECK_THROWS_WITH(read_paper_runs({files.write(evaluation("v3-single-asc", 1, asc(60), changes)),
                                      files.write(evaluation("v3-single-asc", 2, asc(60)))}),

@@ -197,17 +197,33 @@ std::vector<Grid> grids(const PaperRuns& runs) {
   return all;
 }
 
+// Presets by what their runs have that the paper has not, in order of appearance.
+std::vector<std::pair<std::string, std::vector<std::string>>> departures(const PaperRuns& runs) {
+  std::vector<std::pair<std::string, std::vector<std::string>>> found;
+  for (const PaperRun& run : runs.runs) {
+    std::string changes;
+    for (const std::string& change : run.changes) changes += (changes.empty() ? "" : ", ") + change;
+    if (changes.empty()) continue;
+    auto at = std::find_if(found.begin(), found.end(), [&](const auto& d) { return d.first == changes; });
+    if (at == found.end()) at = found.insert(found.end(), {changes, {}});
+    if (at->second.empty() || at->second.back() != run.preset) at->second.push_back(run.preset);
+  }
+  return found;
+}
+
 // Lines below the tables.
 std::vector<std::string> notes(const PaperRuns& runs) {
   std::vector<std::string> lines;
-  std::string preset;
-  for (const PaperRun& run : runs.runs) {
-    if (!run.changes.empty() && run.preset != preset) {
-      std::string list;
-      for (const std::string& change : run.changes) list += (list.empty() ? "" : ", ") + change;
-      lines.push_back(concat("* ", run.preset, ": not as in the paper: ", list));
+  const auto changed = departures(runs);
+  for (const auto& [changes, names] : changed) {
+    std::string who;  // nobody in particular where all marked rows are alike
+    if (changed.size() > 1) {
+      for (const std::string& name : names) who += (who.empty() ? "" : ", ") + name;
+      who += ": ";
     }
-    preset = run.preset;
+    lines.push_back(concat("* ", who, "not as in the paper: ", changes));
+  }
+  for (const PaperRun& run : runs.runs) {
     if (!run.state.empty()) {
       lines.push_back(concat(run.preset, ", seed ", run.seed, ": ", run.state, " (", run.source, ")"));
     }
