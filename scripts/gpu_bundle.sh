@@ -38,7 +38,7 @@ cp scripts/gpu_check.sh LICENSE "$root/"
 mv "$work/sums" "$root/SHA256SUMS"
 
 mkdir -p "$(dirname "$file")"
-tar -C "$work" --sort=name --owner=0 --group=0 --mtime=@0 -cf - dcasenet-gpu | xz -T0 -6 >"$file"
+tar -C "$work" --sort=name --owner=0 --group=0 --mtime=@0 -cf - dcasenet-gpu | xz -T1 -9 >"$file"
 bytes=$(stat -c %s "$file")
 printf '%s: %d.%d MB\n' "$file" $((bytes / 1000000)) $((bytes / 100000 % 10))
 ((bytes <= 20000000)) || { echo "error: more than 20 MB" >&2; exit 1; }
