@@ -169,9 +169,21 @@ ModelInfo read_model_info(const Archive& archive) {
   return info;
 }
 
+nlohmann::ordered_json front_end_json(const MelParameters& p) {
+  return {{"sample_rate", p.sample_rate},
+          {"n_fft", p.n_fft},
+          {"window", p.window},
+          {"hop", p.hop},
+          {"mels", p.mels},
+          {"f_min", p.f_min},
+          {"f_max", p.f_max},
+          {"preemphasis", p.preemphasis},
+          {"zero_floor", p.zero_floor},
+          {"std_floor", p.std_floor}};
+}
+
 void write_model_info(const ModelInfo& info, ArchiveWriter& writer) {
   const Architecture& a = info.architecture;
-  const MelParameters& p = info.front_end;
   writer.metadata("format", "pt");  // what the loaders of other frameworks look for: named tensors
   writer.metadata(kArchitecture, json{{"version", a.version},
                                       {"width_divisor", a.divisor},
@@ -182,17 +194,7 @@ void write_model_info(const ModelInfo& info, ArchiveWriter& writer) {
   json lists;
   for (const Task task : kAllTasks) lists[task_name(task)] = info.labels[task].names();
   writer.metadata(kLabels, lists.dump());
-  writer.metadata(kFrontEnd, json{{"sample_rate", p.sample_rate},
-                                  {"n_fft", p.n_fft},
-                                  {"window", p.window},
-                                  {"hop", p.hop},
-                                  {"mels", p.mels},
-                                  {"f_min", p.f_min},
-                                  {"f_max", p.f_max},
-                                  {"preemphasis", p.preemphasis},
-                                  {"zero_floor", p.zero_floor},
-                                  {"std_floor", p.std_floor}}
-                                 .dump());
+  writer.metadata(kFrontEnd, json(front_end_json(info.front_end)).dump());  // names in order, as in the other entries
   if (info.bn_stats != BnStats::kShared) writer.metadata(kBnStats, bn_stats_name(info.bn_stats));
   for (const auto& [key, value] : info.metadata) {
     if (key != "format") writer.metadata(key, value);

@@ -1,6 +1,8 @@
 #pragma once
 /// How ModelInfo stands in the metadata of a model file.
 
+#include <nlohmann/json_fwd.hpp>
+
 #include "dcasenet/model.hpp"
 
 namespace dcase {
@@ -14,6 +16,9 @@ inline constexpr const char* kAveragesPrefix = "averages.";
 
 /// Which DcaseNet the tensors' names are of, each behind `prefix`: 1, 2 or 3; 0 where they are of none.
 [[nodiscard]] int version_by_names(const Archive& archive, const std::string& prefix = "");
+
+/// The front end's parameters by the names that they have in files.
+[[nodiscard]] nlohmann::ordered_json front_end_json(const MelParameters& parameters);
 
 void write_model_info(const ModelInfo& info, ArchiveWriter& writer);
 

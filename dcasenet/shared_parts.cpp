@@ -43,6 +43,34 @@ Variable Trunk::forward(const Variable& x, const Pass& pass, Taps* taps) const {
   return block3;
 }
 
+Crnn::Crnn(const Scope& s, std::int64_t divisor)
+    : trunk_(s, divisor),
+      block4_(s / "conv_block4", 256 / divisor, 512 / divisor, kLastPool),
+      gru_(s / "gru", 512 / divisor, 256 / divisor) {}
+
+Variable Crnn::sequence(const Variable& x, const Pass& pass, Taps* taps) const {
+  const Variable block4 = block4_.forward(trunk_.forward(x, pass, taps), pass);
+  tap(taps, "block4", block4);
+  const Variable sequence = mean(block4, 1);
+  tap(taps, "seq", sequence);
+  return sequence;
+}
+
+Variable Crnn::recurrent(const Variable& sequence, Taps* taps) const {
+  const Variable gru = gru_.forward(sequence);
+  tap(taps, "gru", gru);
+  return gru;
+}
+
+SceneHead::Sizes SceneHead::along_time(const Architecture& a) {
+  return {.dimensions = 1,
+          .inputs = 512 / a.divisor,
+          .width = 256 / a.divisor,
+          .blocks = 2,
+          .code = 128 / a.divisor,
+          .classes = a.classes_asc};
+}
+
 SceneHead::SceneHead(const Scope& s, const Sizes& sizes)
     : blocks_(scene_blocks(s / "layer_ASC", sizes)),
       code_(s / "code_ASC", sizes.width, sizes.code),

@@ -7,6 +7,7 @@
 #include <vector>
 
 #include "dcasenet/network.hpp"
+#include "layers/bi_gru.hpp"
 #include "layers/conv_block.hpp"
 #include "layers/dense_block.hpp"
 #include "layers/linear.hpp"
@@ -31,6 +32,22 @@ class Trunk {
   ConvBlock block1_, block2_, block3_;
 };
 
+/// What v1 and v2 have in common (paper section 4.2): eight convolutions, the mean over mel, one bidirectional GRU.
+/// They differ in where the scene head listens. State: conv_block1 to conv_block4, gru.
+class Crnn {
+ public:
+  Crnn(const Scope& scope, std::int64_t divisor);
+  /// Before the GRU: log-mel [N,128,T,1] -> [N,T/40,512]. Throws as Trunk.
+  [[nodiscard]] Variable sequence(const Variable& x, const Pass& pass, Taps* taps) const;
+  /// The GRU on it: [N,T/40,512] -> [N,T/40,512].
+  [[nodiscard]] Variable recurrent(const Variable& sequence, Taps* taps) const;
+
+ private:
+  Trunk trunk_;
+  ConvBlock block4_;
+  BiGru gru_;
+};
+
 /// Scenes: squeeze-excite residual blocks, mean over all positions, code, logits; nothing between the last two.
 /// [N,M,T,C] -> [N,K]. State: layer_ASC.0 .. , code_ASC, fc_ASC.
 class SceneHead {
@@ -43,6 +60,8 @@ class SceneHead {
     std::int64_t code = 0;
     std::int64_t classes = 0;
   };
+  /// Of v1 and v2: two blocks along time, on either sequence of the CRNN.
+  [[nodiscard]] static Sizes along_time(const Architecture& architecture);
   SceneHead(const Scope& scope, const Sizes& sizes);
   [[nodiscard]] Variable forward(const Variable& map, const Pass& pass, Taps* taps) const;
 

@@ -8,7 +8,6 @@
 ///     TAG: gru -> mean over time -> dense block -> logits
 
 #include "dcasenet/shared_parts.hpp"
-#include "layers/bi_gru.hpp"
 
 namespace dcase {
 
@@ -19,9 +18,7 @@ class V1 final : public Network {
 
  private:
   // In the order of the state_dict, which is the order of construction.
-  Trunk trunk_;
-  ConvBlock block4_;
-  BiGru gru_;
+  Crnn crnn_;
   EventHead events_;
   SceneHead scenes_;
   TagHead tags_;

@@ -9,7 +9,6 @@
 ///     TAG: gru -> mean over time -> dense block -> logits
 
 #include "dcasenet/shared_parts.hpp"
-#include "layers/bi_gru.hpp"
 
 namespace dcase {
 
@@ -20,9 +19,7 @@ class V2 final : public Network {
 
  private:
   // In the order of the state_dict, which is the order of construction.
-  Trunk trunk_;
-  ConvBlock block4_;
-  BiGru gru_;
+  Crnn crnn_;
   DenseBlock dense_sed_;
   EventHead events_;
   SceneHead scenes_;

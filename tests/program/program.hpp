@@ -13,6 +13,7 @@
 #include <vector>
 
 #include "engine/files.hpp"
+#include "kernels/common/error.hpp"
 #include "tests/support/test.hpp"
 
 namespace dcase::test {
@@ -69,6 +70,28 @@ class Program {
   std::string out_, err_;
   pid_t pid_ = -1;
 };
+
+[[nodiscard]] inline std::vector<std::string> with(std::vector<std::string> arguments,
+                                                   const std::vector<std::string>& more) {
+  arguments.insert(arguments.end(), more.begin(), more.end());
+  return arguments;
+}
+
+/// Arguments of a small training of all three tasks on a manifest, whose steps take a few hundredths of a second each
+/// on the CPU. `settings` ("KEY=VALUE") come last and win.
+[[nodiscard]] inline std::vector<std::string> small_training(const std::string& manifest, const std::string& run_folder,
+                                                             const std::vector<std::string>& settings) {
+  std::vector<std::string> a = {"train", "--run", run_folder, "--quiet", "--threads", "1"};
+  const auto set = [&](const std::string& text) { a.insert(a.end(), {"--set", text}); };
+  for (const char* task : {"asc", "tag", "sed"}) {
+    set(concat("data.", task, ".root=", manifest));
+    set(concat("data.", task, ".batch_size=2"));
+    set(concat("data.", task, ".crop_frames=60"));
+  }
+  set("model.width=1/8");
+  for (const std::string& setting : settings) set(setting);
+  return a;
+}
 
 [[nodiscard]] inline Finished run(const TemporaryFolder& folder, const std::vector<std::string>& arguments,
                                   std::uint64_t file_limit = 0) {

@@ -17,6 +17,7 @@ namespace {
 
 using test::Finished;
 using test::TemporaryFolder;
+using test::with;
 
 // Three seconds each of real recordings, for all three tasks. Returns the manifest's path.
 //
@@ -48,29 +49,16 @@ std::string write_recordings(const TemporaryFolder& folder) {
   return folder / "set.jsonl";
 }
 
-std::vector<std::string> with(std::vector<std::string> arguments, const std::vector<std::string>& more) {
-  arguments.insert(arguments.end(), more.begin(), more.end());
-  return arguments;
-}
-
 // One joint step is about what the network's smallest crops allow.
 std::vector<std::string> train_arguments(const std::string& manifest, const std::string& run_folder, int steps) {
-  std::vector<std::string> a = {"train", "--run", run_folder, "--quiet", "--threads", "1"};
-  const auto set = [&](const std::string& text) { a.insert(a.end(), {"--set", text}); };
-  for (const char* task : {"asc", "tag", "sed"}) {
-    const bool sed = task == std::string("sed");
-    set(concat("data.", task, ".root=", manifest));
-    set(concat("data.", task, ".batch_size=", sed ? 1 : 2));
-    set(concat("data.", task, ".crop_frames=", sed ? 120 : 80));
-  }
-  set("model.width=1/8");
-  set(concat("train.steps=", steps));
-  set("train.log_every=1");
-  set("train.mixup_from_step=2");
-  // Adam's first steps move a parameter whose gradient is all but zero by the whole rate, in a direction that rounding
-  // decides (docs/numerics.md): at the default rate features that differ by 1e-6 end 1.5e-2 apart after 30 steps.
-  set("train.lr=3e-5");
-  return a;
+  return test::small_training(
+      manifest, run_folder,
+      {"data.asc.crop_frames=80", "data.tag.crop_frames=80", "data.sed.crop_frames=120", "data.sed.batch_size=1",
+       concat("train.steps=", steps), "train.log_every=1", "train.mixup_from_step=2",
+       // Adam's first steps move a parameter whose gradient is all but zero by the whole rate, in a direction that
+       // rounding decides (docs/numerics.md): at the default rate features that differ by 1e-6 end 1.5e-2 apart after
+       // 30 steps.
+       "train.lr=3e-5"});
 }
 
 Finished on_cpu(const TemporaryFolder& folder, const std::vector<std::string>& arguments) {

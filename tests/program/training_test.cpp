@@ -12,22 +12,10 @@ namespace {
 
 using test::run;
 
-// Three tasks, small batches; each step takes a few hundredths of a second.
 std::vector<std::string> train_arguments(const std::string& manifest, const std::string& run_folder, int steps) {
-  std::vector<std::string> a = {"train", "--run", run_folder, "--quiet", "--threads", "1"};
-  const auto set = [&](const std::string& text) { a.insert(a.end(), {"--set", text}); };
-  for (const char* task : {"asc", "tag", "sed"}) {
-    set(concat("data.", task, ".root=", manifest));
-    set(concat("data.", task, ".batch_size=2"));
-    set(concat("data.", task, ".crop_frames=60"));
-  }
-  set("model.width=1/8");
-  set(concat("train.steps=", steps));
-  set("train.checkpoint_every=3");
-  set("train.eval_every=10");
-  set("train.log_every=2");
-  set("train.mixup_from_step=5");
-  return a;
+  return test::small_training(manifest, run_folder,
+                              {concat("train.steps=", steps), "train.checkpoint_every=3", "train.eval_every=10",
+                               "train.log_every=2", "train.mixup_from_step=5"});
 }
 
 std::vector<std::string> resume_arguments(const std::string& run_folder) {

@@ -15,17 +15,7 @@ namespace {
 using test::run;
 
 std::vector<std::string> train_arguments(const std::string& manifest, const std::string& run_folder, int version) {
-  std::vector<std::string> a = {"train", "--run", run_folder, "--quiet", "--threads", "1"};
-  const auto set = [&](const std::string& text) { a.insert(a.end(), {"--set", text}); };
-  for (const char* task : {"asc", "tag", "sed"}) {
-    set(concat("data.", task, ".root=", manifest));
-    set(concat("data.", task, ".batch_size=2"));
-    set(concat("data.", task, ".crop_frames=60"));
-  }
-  set(concat("model.version=", version));
-  set("model.width=1/8");
-  set("train.steps=2");
-  return a;
+  return test::small_training(manifest, run_folder, {concat("model.version=", version), "train.steps=2"});
 }
 
 }  // namespace

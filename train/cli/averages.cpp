@@ -11,16 +11,20 @@ void add_averages_option(CLI::App& verb, std::string& averages) {
       ->check(CLI::IsMember({"pooled", "shared", "asc", "tag", "sed"}));
 }
 
+void need_task_averages(const Model& model, const std::string& option, const std::string& file) {
+  if (model.info().bn_stats != BnStats::kShared) return;
+  fail(ErrorKind::kUsage, option, ": ", file,
+       " has no averages of single tasks; dcasenet model recalibrate makes them from training data");
+}
+
 void keep_averages(Model& model, const std::string& averages, const std::string& file) {
   if (averages.empty()) return;
-  if (model.info().bn_stats == BnStats::kShared) {
-    if (averages == "shared") return;
-    fail(ErrorKind::kUsage, "--averages ", averages, ": ", file,
-         " has no averages of single tasks; dcasenet model recalibrate makes them from training data");
-  }
   if (averages == "shared") {
     model.set_bn_stats(BnStats::kShared);
-  } else if (averages == "pooled") {
+    return;
+  }
+  need_task_averages(model, "--averages " + averages, file);
+  if (averages == "pooled") {
     model.drop_task_averages();
   } else {
     const Task task = parse_task(averages);

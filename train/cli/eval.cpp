@@ -9,6 +9,7 @@
 
 #include "engine/files.hpp"
 #include "train/cli/app.hpp"
+#include "train/cli/averages.hpp"
 #include "train/cli/decision_options.hpp"
 #include "train/cli/evaluation_report.hpp"
 #include "train/cli/exit_codes.hpp"
@@ -55,10 +56,7 @@ Model load_model(const Options& o, const BackendPtr& backend) {
   Model model = Model::load(o.model, backend);
   if (o.bn_stats.empty()) return model;
   const BnStats mode = value_of(kBnStatsWords, o.bn_stats, "--bn-stats");
-  if (model.info().bn_stats == BnStats::kShared && mode != BnStats::kShared) {
-    fail(ErrorKind::kUsage, "--bn-stats ", o.bn_stats, ": ", o.model,
-         " has no averages of single tasks; dcasenet model recalibrate makes them from training data");
-  }
+  if (mode != BnStats::kShared) need_task_averages(model, "--bn-stats " + o.bn_stats, o.model);
   model.set_bn_stats(mode);
   return model;
 }

@@ -9,6 +9,7 @@
 #include <string>
 
 #include "dcasenet/model.hpp"
+#include "dcasenet/model_info.hpp"
 #include "dcasenet/weights/weights.hpp"
 #include "train/cli/app.hpp"
 #include "train/cli/model_verbs.hpp"
@@ -26,7 +27,6 @@ struct Options {
 ordered_json describe(const Options& options, const Weights& file, const Model& model) {
   const ModelInfo& info = model.info();
   const Architecture& a = info.architecture;
-  const MelParameters& p = info.front_end;
   const auto& tensors = file.archive.tensors();
   const bool checkpoint =
       std::any_of(tensors.begin(), tensors.end(), [](const TensorInfo& t) { return t.name.starts_with("train."); });
@@ -38,17 +38,9 @@ ordered_json describe(const Options& options, const Weights& file, const Model& 
                     {"parameters", model.parameters().parameter_count()},
                     {"bn_stats", bn_stats_name(info.bn_stats)},
                     {"checkpoint", checkpoint},
-                    {"sample_rate", p.sample_rate},
-                    {"front_end",
-                     {{"n_fft", p.n_fft},
-                      {"window", p.window},
-                      {"hop", p.hop},
-                      {"mels", p.mels},
-                      {"f_min", p.f_min},
-                      {"f_max", p.f_max},
-                      {"preemphasis", p.preemphasis},
-                      {"zero_floor", p.zero_floor},
-                      {"std_floor", p.std_floor}}}};
+                    {"sample_rate", info.front_end.sample_rate},
+                    {"front_end", front_end_json(info.front_end)}};
+  j["front_end"].erase("sample_rate");
   for (const Task task : kAllTasks) j["classes"][task_name(task)] = info.labels[task].names();
   if (const auto it = info.metadata.find("dcasenet.train"); it != info.metadata.end()) {
     const auto train = nlohmann::json::parse(it->second, nullptr, false);
